@@ -1,0 +1,325 @@
+//! What crosses the boundary between the XDP program and its loader: map names, keys,
+//! values and the globals set at load time, each declared here once.
+//!
+//! All numbers are in the host's byte order unless said otherwise. Every type is
+//! `repr(C)`, has no hidden padding and asserts its size; a change of any of them goes with
+//! a new [`VERSION`].
+
+use crate::{sip::MessageClass, verdict::Outcome};
+
+/// The version of everything in this module. A loader of another version does not read
+/// the maps.
+pub const VERSION: u32 = 1;
+
+/// The XDP program's name in the object.
+pub const PROGRAM: &str = "sip_filter";
+
+/// Names of the maps, which are their pins' file names too.
+pub mod map {
+    /// Per-CPU array of one [`Totals`](super::Totals).
+    pub const TOTALS: &str = "TOTALS";
+    /// Per-CPU array of one [`ToolCounts`](super::ToolCounts).
+    pub const TOOL_COUNTS: &str = "TOOL_COUNTS";
+    /// Per-CPU hash from a destination port (`u32`) to [`PortCount`](super::PortCount).
+    pub const PORTS: &str = "PORTS";
+    /// LRU hash from [`Source`](super::Source) to [`SourceCount`](super::SourceCount).
+    pub const SOURCES: &str = "SOURCES";
+    /// Array of [`ToolName`](super::ToolName): what the tool numbers mean. Written by the
+    /// loader alone.
+    pub const TOOLS: &str = "TOOLS";
+    /// Array of one [`Settings`](super::Settings): what is in force. Written by the loader
+    /// alone, read by other processes; the program has its settings as globals.
+    pub const SETTINGS: &str = "SETTINGS";
+
+    /// Every map that outlives the loader.
+    pub const PINNED: [&str; 6] = [TOTALS, TOOL_COUNTS, PORTS, SOURCES, TOOLS, SETTINGS];
+}
+
+/// Names of the program's globals, set before it is loaded. The verifier sees them as
+/// constants: what they turn off is not there at run time.
+pub mod global {
+    /// `u32`: the bits of a [`DropSet`](crate::verdict::DropSet).
+    pub const DROP_SET: &str = "DROP_SET";
+    /// `u32`: not 0 to inspect datagrams to any port that start like SIP.
+    pub const ANY_PORT: &str = "ANY_PORT";
+    /// `u32`: not 0 where the kernel has `bpf_ktime_get_coarse_ns` (5.11).
+    pub const COARSE_CLOCK: &str = "COARSE_CLOCK";
+    /// [`PortSet`](super::PortSet): the inspected ports.
+    pub const PORT_SET: &str = "PORT_SET";
+    /// [`SignatureTable`](crate::signature::SignatureTable).
+    pub const SIGNATURES: &str = "SIGNATURES";
+    /// `u8`: aya-log's level; 0 logs nothing.
+    pub const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
+}
+
+/// How many tools can be told apart.
+pub const MAX_TOOLS: usize = 128;
+
+/// How many sources are remembered unless the operator says otherwise.
+pub const DEFAULT_SOURCES: u32 = 65_536;
+
+/// How many ports can have their own count: all of them.
+pub const MAX_PORTS: u32 = 65_536;
+
+/// The inspected ports: bit `port % 64` of word `port / 64`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortSet {
+    /// The bits.
+    pub words: [u64; 1024],
+}
+
+impl PortSet {
+    /// No port.
+    pub const EMPTY: Self = Self { words: [0; 1024] };
+
+    /// Adds a port (host byte order).
+    pub fn insert(&mut self, port: u16) {
+        self.words[usize::from(port >> 6)] |= 1 << (port & 63);
+    }
+
+    /// Whether the port (host byte order) is in the set.
+    #[inline(always)]
+    pub fn contains(&self, port: u16) -> bool {
+        self.words[(port >> 6) as usize] >> (port & 63) & 1 != 0
+    }
+
+    /// How many ports are in the set.
+    pub fn len(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether no port is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// The ports in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        (0..=u16::MAX).filter(|port| self.contains(*port))
+    }
+}
+
+/// What is in force, for other processes to read.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// [`VERSION`] of the loader that attached.
+    pub version: u32,
+    /// Bits of a [`DropSet`](crate::verdict::DropSet).
+    pub drop_set: u32,
+    /// Not 0 when datagrams to any port that start like SIP are inspected.
+    pub any_port: u32,
+    /// How many sources are remembered.
+    pub sources: u32,
+    /// When the filter was first attached: nanoseconds of the wall clock since 1970.
+    pub attached_at: u64,
+    /// The inspected ports.
+    pub ports: PortSet,
+}
+
+/// Packets and bytes. Bytes are counted from the Ethernet header to the end of the IP packet,
+/// without the padding of short frames and the frame check sequence.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// Every packet that the program has seen and counted, once.
+///
+/// One cell for each class, whether a tool of a dropping kind was recognised, and each
+/// outcome: every total of the contract is a sum of cells, so that they always agree.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// Inspected datagrams, at [`Totals::cell`].
+    pub cells: [Count; Totals::CELLS],
+    /// Later fragments of UDP datagrams: they carry no port, and pass.
+    pub fragments: u64,
+    /// Frames that cannot be read below SIP (cut off, or with lengths that contradict each
+    /// other): they pass.
+    pub unreadable: u64,
+}
+
+impl Totals {
+    /// How many cells there are.
+    pub const CELLS: usize = MessageClass::COUNT * 2 * Outcome::COUNT;
+
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        cells: [Count { packets: 0, bytes: 0 }; Self::CELLS],
+        fragments: 0,
+        unreadable: 0,
+    };
+
+    /// The cell that counts such a packet. `hostile`: a tool of a dropping kind was
+    /// recognised.
+    #[inline(always)]
+    pub const fn cell(class: MessageClass, hostile: bool, outcome: Outcome) -> usize {
+        (class as usize * 2 + hostile as usize) * Outcome::COUNT + outcome as usize
+    }
+}
+
+/// What one tool sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToolCount {
+    /// Packets in which the tool was recognised.
+    pub packets: u64,
+    /// Of these, dropped.
+    pub dropped: u64,
+    /// Of these, passed although a counting rule met them.
+    pub would_drop: u64,
+}
+
+/// What each tool sent, by tool number.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToolCounts {
+    /// By tool number.
+    pub tools: [ToolCount; MAX_TOOLS],
+}
+
+/// What arrived at one destination port.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortCount {
+    /// Inspected datagrams.
+    pub packets: u64,
+    /// Of these, from a recognised tool of a dropping kind.
+    pub scanner: u64,
+    /// Of these, dropped.
+    pub dropped: u64,
+}
+
+/// A source address as an IPv6 address in network byte order; an IPv4 address is mapped
+/// (RFC 4291 section 2.5.5.2).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// The address's bytes, eight to a word, each word in memory order.
+    pub words: [u64; 2],
+}
+
+impl Source {
+    /// From an IPv4 address whose four bytes, in network order, are `address` in memory order.
+    #[inline(always)]
+    pub const fn from_ipv4(address: u32) -> Self {
+        let mapped = 0xffff_u32.to_be() as u64;
+        let low = if cfg!(target_endian = "little") {
+            mapped | (address as u64) << 32
+        } else {
+            mapped << 32 | address as u64
+        };
+        Self { words: [0, low] }
+    }
+
+    /// The address's sixteen bytes in network order.
+    pub fn octets(self) -> [u8; 16] {
+        let mut octets = [0; 16];
+        for (half, word) in octets.chunks_exact_mut(8).zip(self.words) {
+            half.copy_from_slice(&word.to_ne_bytes());
+        }
+        octets
+    }
+}
+
+/// How many bits note the ports that a source has tried.
+pub const SOURCE_PORT_BITS: usize = 128;
+
+/// What one source sent.
+///
+/// Counters are added to atomically, since a source's packets may arrive on several CPUs.
+/// Packets, scanner, dropped and would-drop are sums of `outcomes`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceCount {
+    /// Packets at [`SourceCount::outcome`].
+    pub outcomes: [u64; 2 * Outcome::COUNT],
+    /// Packets by class.
+    pub classes: [u64; MessageClass::COUNT],
+    /// Bytes, counted as in [`Count`].
+    pub bytes: u64,
+    /// When the first packet arrived: nanoseconds of the kernel's monotonic clock.
+    pub first_seen: u64,
+    /// When the last packet arrived: nanoseconds of the kernel's monotonic clock.
+    pub last_seen: u64,
+    /// Destination ports tried: bit `port % 128`. Their number is exact for ports that lie
+    /// within 128 of each other, as those of the default do, and otherwise at most too low.
+    pub ports: [u64; SOURCE_PORT_BITS / 64],
+    /// Not 0 for each tool number that was recognised. A byte each, so that CPUs that meet
+    /// different tools at the same moment do not undo each other's notes.
+    pub tools: [u8; MAX_TOOLS],
+}
+
+impl SourceCount {
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        outcomes: [0; 2 * Outcome::COUNT],
+        classes: [0; MessageClass::COUNT],
+        bytes: 0,
+        first_seen: 0,
+        last_seen: 0,
+        ports: [0; SOURCE_PORT_BITS / 64],
+        tools: [0; MAX_TOOLS],
+    };
+
+    /// The place in `outcomes` that counts such a packet.
+    #[inline(always)]
+    pub const fn outcome(hostile: bool, outcome: Outcome) -> usize {
+        hostile as usize * Outcome::COUNT + outcome as usize
+    }
+}
+
+/// A tool's name and kind.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToolName {
+    /// UTF-8, the rest zero; all zero where no tool has this number.
+    pub name: [u8; 31],
+    /// [`Kind`](crate::tool::Kind).
+    pub kind: u8,
+}
+
+// Sizes as the kernel sees them; a change breaks every pinned map.
+const _: () = {
+    assert!(size_of::<PortSet>() == 8192);
+    assert!(size_of::<Settings>() == 24 + 8192);
+    assert!(size_of::<Totals>() == 16 * 180 + 16);
+    assert!(size_of::<ToolCounts>() == 24 * MAX_TOOLS);
+    assert!(size_of::<PortCount>() == 24);
+    assert!(size_of::<Source>() == 16);
+    assert!(size_of::<SourceCount>() == 80 + 144 + 24 + 16 + 128);
+    assert!(size_of::<ToolName>() == 32);
+};
+
+#[cfg(feature = "user")]
+mod pod {
+    use super::{
+        PortCount, PortSet, Settings, Source, SourceCount, ToolCounts, ToolName, Totals,
+    };
+    use crate::signature::SignatureTable;
+
+    // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
+    unsafe impl aya::Pod for Totals {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for ToolCounts {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for PortCount {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Source {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SourceCount {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for ToolName {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Settings {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for PortSet {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SignatureTable {}
+}

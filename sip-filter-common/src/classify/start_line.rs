@@ -1,0 +1,294 @@
+//! The start line: request, response, keepalive or malformed.
+//!
+//! Nearly every datagram is decided by its first bytes; only what they leave open (an
+//! unknown method, an odd URI scheme) has its whole first line searched for the SIP version.
+
+use crate::{
+    payload::{MAX_OFFSET, Payload},
+    sip::MessageClass,
+    swar,
+};
+
+/// CR and LF before the start line are skipped (RFC 3261 section 7.5), so many of them.
+const MAX_LEADING: usize = 32;
+/// The longest first line that is searched for its version, in bytes.
+const MAX_LINE: usize = 512;
+/// The longest method of its own make, in bytes.
+const MAX_METHOD: usize = 64;
+
+/// A known method and the blank behind it.
+#[derive(Clone, Copy)]
+struct Method {
+    /// The first eight bytes, the rest zero.
+    head: u64,
+    /// Of the head, the bytes that count.
+    mask: u64,
+    /// The last eight bytes of what is longer than eight.
+    tail: u64,
+    /// In bytes, with the blank.
+    length: usize,
+    class: MessageClass,
+}
+
+const fn method(name: &[u8], class: MessageClass) -> Method {
+    let mask = swar::mask(if name.len() < 8 { name.len() } else { 8 });
+    let tail = if name.len() > 8 { swar::word(name.split_at(name.len() - 8).1) } else { 0 };
+    Method { head: swar::word(name), mask, tail, length: name.len(), class }
+}
+
+const METHODS: [Method; 14] = [
+    method(b"REGISTER ", MessageClass::Register),
+    method(b"INVITE ", MessageClass::Invite),
+    method(b"ACK ", MessageClass::Ack),
+    method(b"BYE ", MessageClass::Bye),
+    method(b"CANCEL ", MessageClass::Cancel),
+    method(b"OPTIONS ", MessageClass::Options),
+    method(b"PRACK ", MessageClass::Prack),
+    method(b"SUBSCRIBE ", MessageClass::Subscribe),
+    method(b"NOTIFY ", MessageClass::Notify),
+    method(b"PUBLISH ", MessageClass::Publish),
+    method(b"INFO ", MessageClass::Info),
+    method(b"REFER ", MessageClass::Refer),
+    method(b"MESSAGE ", MessageClass::Message),
+    method(b"UPDATE ", MessageClass::Update),
+];
+
+const SLOTS: usize = 32;
+
+/// Where a method stands in [`BY_FIRST_BYTES`]: its first four bytes are its own.
+const fn slot(head: u64, multiplier: u32) -> usize {
+    ((head as u32).wrapping_mul(multiplier) >> (32 - SLOTS.ilog2())) as usize
+}
+
+/// The first odd multiplier that sends each method to a slot of its own.
+const MULTIPLIER: u32 = {
+    let mut multiplier = 0x9e37_79b1_u32;
+    'search: loop {
+        let mut taken = 0_u32;
+        let mut at = 0;
+        while at < METHODS.len() {
+            let bit = 1 << slot(METHODS[at].head, multiplier);
+            if taken & bit != 0 {
+                multiplier = multiplier.wrapping_add(2);
+                continue 'search;
+            }
+            taken |= bit;
+            at += 1;
+        }
+        break multiplier;
+    }
+};
+
+/// One look instead of fourteen comparisons. An empty slot compares unequal to anything.
+static BY_FIRST_BYTES: [Method; SLOTS] = {
+    let empty = Method { head: 1, mask: 0, tail: 0, length: 0, class: MessageClass::Other };
+    let mut slots = [empty; SLOTS];
+    let mut at = 0;
+    while at < METHODS.len() {
+        slots[slot(METHODS[at].head, MULTIPLIER)] = METHODS[at];
+        at += 1;
+    }
+    slots
+};
+
+/// What a datagram is, and where its start line begins.
+pub(super) struct StartLine {
+    pub(super) class: MessageClass,
+    /// In bytes from the payload's start: behind the line ends that may precede it.
+    pub(super) start: usize,
+}
+
+/// What the datagram is.
+#[inline(always)]
+pub(super) fn classify(payload: &impl Payload) -> StartLine {
+    let at_once = |class| StartLine { class, start: 0 };
+    if let Some(class) = from_first_bytes(payload) {
+        return at_once(class);
+    }
+    let payload = &payload.apart();
+    if is_short_keepalive(payload) {
+        return at_once(MessageClass::Keepalive);
+    }
+    let payload = &payload.apart();
+    if payload.len()==99 {
+        return at_once(MessageClass::Keepalive);
+    }
+    let payload = &payload.apart();
+    let Some(start) = skip_line_ends(payload) else {
+        return at_once(MessageClass::Keepalive);
+    };
+    StartLine { class: MessageClass::Malformed, start }
+}
+
+/// What the first bytes alone settle.
+#[inline(always)]
+pub(super) fn from_first_bytes(payload: &impl Payload) -> Option<MessageClass> {
+    let (class, after) = known_start(payload, 0)?;
+    (class as u8 == MessageClass::Response as u8 || has_sip_uri(payload, after)).then_some(class)
+}
+
+/// A known method and its blank, or a status line's version, at `at`; with the offset after it.
+#[inline(always)]
+fn known_start(payload: &impl Payload, at: usize) -> Option<(MessageClass, usize)> {
+    let first = payload.u64_at(at)?;
+    let method = &BY_FIRST_BYTES[slot(first, MULTIPLIER)];
+    if first & method.mask == method.head {
+        let length = method.length;
+        if length <= 8 || payload.u64_at(at + length - 8)? == method.tail {
+            return Some((method.class, at + length));
+        }
+    }
+    let digit = payload.u8_at(at + 8)?;
+    let is_status_line = swar::lower(first) == swar::word(b"sip/2.0 ") && digit.is_ascii_digit();
+    is_status_line.then_some((MessageClass::Response, at + 8))
+}
+
+/// Whether a URI with a scheme of SIP's stands at `at`.
+#[inline(always)]
+fn has_sip_uri(payload: &impl Payload, at: usize) -> bool {
+    const SCHEMES: [u64; 3] = [swar::word(b"sip:"), swar::word(b"sips"), swar::word(b"tel:")];
+    match payload.u32_at(at) {
+        Some(scheme) => {
+            let scheme = swar::lower(scheme as u64);
+            scheme == SCHEMES[0] || scheme == SCHEMES[1] || scheme == SCHEMES[2]
+        }
+        None => false,
+    }
+}
+
+/// Nothing at all, or zero bytes alone, four at most: some phones send as many.
+#[inline(always)]
+fn is_short_keepalive(payload: &impl Payload) -> bool {
+    match payload.len() {
+        0 => true,
+        1..=4 => (0..payload.len().min(4)).all(|at| payload.u8_at(at) == Some(0)),
+        _ => false,
+    }
+}
+
+/// STUN, with the magic cookie of RFC 8489 section 5 or as a binding message of RFC 3489
+/// section 11.1 without it.
+#[inline(always)]
+fn is_stun(payload: &impl Payload) -> bool {
+    const HEADER: usize = 20;
+    const COOKIE: u32 = 0x2112_a442_u32.swap_bytes();
+    let (Some(head), Some(cookie)) = (payload.u32_at(0), payload.u32_at(4)) else {
+        return false;
+    };
+    let kind = (head as u16).swap_bytes();
+    let length = ((head >> 16) as u16).swap_bytes();
+    if kind & 0xc000 != 0 || length & 3 != 0 || payload.len() != HEADER + length as usize {
+        return false;
+    }
+    // Binding request, indication, response and error.
+    cookie == COOKIE || kind & 0xfeef == 0x0001
+}
+
+/// The offset of the first byte that is neither CR nor LF; `None` where there is no other.
+#[inline(always)]
+fn skip_line_ends(payload: &impl Payload) -> Option<usize> {
+    let payload = payload.apart();
+    let mut start = MAX_LEADING;
+    for at in payload.rolled(MAX_LEADING) {
+        match payload.u8_at(at) {
+            Some(b'\r' | b'\n') => {}
+            Some(_) => {
+                start = at;
+                break;
+            }
+            None => return None,
+        }
+    }
+    Some(payload.forget(start) & MAX_OFFSET)
+}
+
+/// What the first line, from `start`, settles: a request when it is a method, a blank, and
+/// ends in a blank and a SIP version.
+#[inline(always)]
+fn from_first_line(payload: &impl Payload, start: usize) -> MessageClass {
+    let known = known_start(payload, start).map(|(class, _)| class);
+    let payload = &payload.apart();
+    if let Some(MessageClass::Response) = known {
+        return MessageClass::Response;
+    }
+    if !ends_in_version(payload, start) {
+        return MessageClass::Malformed;
+    }
+    match known {
+        Some(class) => class,
+        None if is_method(payload, start) => MessageClass::Other,
+        None => MessageClass::Malformed,
+    }
+}
+
+/// Whether the first line ends in ` SIP/` digit `.` digit, in any case.
+#[inline(always)]
+fn ends_in_version(payload: &impl Payload, start: usize) -> bool {
+    const VERSION: u64 = swar::word(b" sip/\0.\0");
+    const TEXT: u64 = swar::word(b"\xff\xff\xff\xff\xff\0\xff\0");
+    let mut line_end = usize::MAX;
+    let searched = payload.apart();
+    let first = payload.forget(start) & MAX_OFFSET;
+    for at in payload.rolled(MAX_LINE) {
+        match searched.u8_at(first + at) {
+            Some(b'\n') => {
+                line_end = first + at;
+                break;
+            }
+            Some(_) => {}
+            None => return false,
+        }
+    }
+    if line_end == usize::MAX {
+        return false;
+    }
+    let end = payload.forget(line_end) & MAX_OFFSET;
+    // The version ends at the LF, or one before it where a CR precedes.
+    let (Some(with_cr), Some(with_lf)) = (
+        payload.u64_at(end.wrapping_sub(9) & MAX_OFFSET),
+        payload.u64_at(end.wrapping_sub(8) & MAX_OFFSET),
+    ) else {
+        return false;
+    };
+    let version = if (with_lf >> 56) as u8 == b'\r' { with_cr } else { with_lf };
+    end >= start + 9
+        && swar::lower(version) & TEXT == VERSION
+        && ((version >> 40) as u8).is_ascii_digit()
+        && ((version >> 56) as u8).is_ascii_digit()
+}
+
+/// Whether a token (RFC 3261 section 25.1) and a blank stand at `start`.
+#[inline(always)]
+fn is_method(payload: &impl Payload, start: usize) -> bool {
+    let payload = payload.apart();
+    let start = payload.forget(start) & MAX_OFFSET;
+    for at in payload.rolled(MAX_METHOD) {
+        match payload.u8_at(start + at) {
+            Some(b' ') => return at > 0,
+            Some(byte) if is_token(byte) => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// A bit for each ASCII character of RFC 3261's `token`.
+const TOKEN: [u64; 2] = {
+    let mut bits = [0_u64; 2];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+        {
+            bits[(byte >> 6) as usize] |= 1 << (byte & 63);
+        }
+        byte += 1;
+    }
+    bits
+};
+
+#[inline(always)]
+fn is_token(byte: u8) -> bool {
+    let bits = if byte < 64 { TOKEN[0] } else { TOKEN[1] };
+    byte < 128 && bits >> (byte & 63) & 1 != 0
+}

@@ -1,0 +1,20 @@
+//! What the XDP program and its loader share.
+//!
+//! [`abi`] is the layout of every map, declared once for both sides. [`sip`] and [`tool`]
+//! are the vocabulary. [`classify`](mod@classify) is the classifier: the kernel runs it on packet memory,
+//! the host on byte slices, and both get the same answer. [`verdict`] turns what was found
+//! and what the operator asked for into what happens to the packet.
+//!
+//! Nothing here allocates, panics or knows where a packet came from.
+
+#![no_std]
+
+pub mod abi;
+pub mod classify;
+pub mod payload;
+pub mod signature;
+pub mod sip;
+pub mod tool;
+pub mod verdict;
+
+mod swar;

@@ -1,0 +1,91 @@
+//! Bounds-checked reads from a UDP payload, wherever its bytes are.
+//!
+//! The classifier sees a payload through [`Payload`] alone. The XDP program implements it
+//! over packet memory, with the checks that the verifier asks for; [`SlicePayload`] is the
+//! host's.
+
+use core::ops::Range;
+
+/// A UDP payload that can be read at any offset, in bytes from its start.
+///
+/// Words are little endian: the byte at `offset` is the lowest. A read that would leave the
+/// payload gives `None`.
+pub trait Payload: Sized {
+    /// The payload's length in bytes.
+    fn len(&self) -> usize;
+
+    /// The byte at `offset`.
+    fn u8_at(&self, offset: usize) -> Option<u8>;
+
+    /// Four bytes from `offset`.
+    fn u32_at(&self, offset: usize) -> Option<u32>;
+
+    /// Eight bytes from `offset`.
+    fn u64_at(&self, offset: usize) -> Option<u64>;
+
+    /// The same offset, of which the verifier no longer knows how it came about.
+    ///
+    /// The verifier walks every value that an offset can have apart from each other: after a
+    /// loop that may end at any of a hundred places it would walk the rest of the program a
+    /// hundred times. Losing the knowledge makes all of them one.
+    fn forget(&self, offset: usize) -> usize;
+
+    /// The same payload, for a loop: what the verifier learns of its place and length there, a
+    /// little more at each step, it does not learn of this one. Otherwise it would walk what
+    /// follows the loop once for each step at which the loop may end.
+    fn apart(&self) -> Self;
+
+    /// The numbers below `steps`, for a loop that the compiler must not unroll: it does not know
+    /// the end, the verifier does. An unrolled search keeps more values alive than a BPF stack
+    /// of 512 bytes holds.
+    fn rolled(&self, steps: usize) -> Range<usize>;
+
+    /// Whether the payload holds no byte.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Offsets below this are readable in the kernel; a UDP payload of a frame that reaches an
+/// XDP program in one piece is shorter.
+pub const MAX_OFFSET: usize = 0x3fff;
+
+/// A payload in a byte slice.
+#[derive(Clone, Copy, Debug)]
+pub struct SlicePayload<'a>(pub &'a [u8]);
+
+impl SlicePayload<'_> {
+    fn bytes<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.0.get(offset..)?.first_chunk::<N>().copied()
+    }
+}
+
+impl Payload for SlicePayload<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn u8_at(&self, offset: usize) -> Option<u8> {
+        self.0.get(offset).copied()
+    }
+
+    fn u32_at(&self, offset: usize) -> Option<u32> {
+        self.bytes(offset).map(u32::from_le_bytes)
+    }
+
+    fn u64_at(&self, offset: usize) -> Option<u64> {
+        self.bytes(offset).map(u64::from_le_bytes)
+    }
+
+    fn forget(&self, offset: usize) -> usize {
+        offset
+    }
+
+    fn apart(&self) -> Self {
+        *self
+    }
+
+    fn rolled(&self, steps: usize) -> Range<usize> {
+        0..steps
+    }
+}

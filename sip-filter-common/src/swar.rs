@@ -1,0 +1,100 @@
+//! Eight bytes at a time: the word tricks that the classifier stands on.
+//!
+//! A word is little endian, so its lowest byte comes first in the packet. Flags are the top
+//! bit of each byte.
+
+/// A byte in each of the eight places.
+pub const fn splat(byte: u8) -> u64 {
+    0x0101_0101_0101_0101 * byte as u64
+}
+
+const TOP: u64 = splat(0x80);
+
+/// Flags the bytes equal to `byte`; exact up to and including the first one, which is all
+/// that [`before_first`] looks at (a borrow may flag a byte after it wrongly).
+#[inline(always)]
+pub const fn equal(word: u64, byte: u8) -> u64 {
+    let zero = word ^ splat(byte);
+    zero.wrapping_sub(splat(1)) & !zero & TOP
+}
+
+/// Flags exactly the bytes equal to `byte`, all of them.
+#[inline(always)]
+pub const fn equal_exactly(word: u64, byte: u8) -> u64 {
+    let zero = word ^ splat(byte);
+    // Bit 7 of a byte of the sum is set unless its low seven bits are all zero.
+    !(((zero & !TOP) + !TOP) | zero) & TOP
+}
+
+/// A mask of the bytes before the first flagged one; all of them without a flag.
+#[inline(always)]
+pub const fn before_first(flags: u64) -> u64 {
+    let lowest = flags & flags.wrapping_neg();
+    // The flag is bit 8k+7; shifted down by 7 and less one, it leaves bits 0 to 8k-1.
+    // Without a flag, 0 - 1 leaves them all.
+    (lowest >> 7).wrapping_sub(1)
+}
+
+/// ASCII upper case to lower case; every other byte as it is.
+#[inline(always)]
+pub const fn lower(word: u64) -> u64 {
+    let low = word & !TOP;
+    let from_a = low + splat(0x80 - b'A');
+    let after_z = low + splat(0x80 - b'Z' - 1);
+    let upper = (from_a ^ after_z) & !word & TOP;
+    word | (upper >> 2)
+}
+
+/// Up to eight bytes of text as a word, the rest zero.
+pub const fn word(text: &[u8]) -> u64 {
+    let mut word = 0;
+    let mut at = 0;
+    while at < text.len() && at < 8 {
+        word |= (text[at] as u64) << (8 * at);
+        at += 1;
+    }
+    word
+}
+
+/// A mask of the first `length` bytes of a word, at most eight.
+pub const fn mask(length: usize) -> u64 {
+    if length >= 8 { u64::MAX } else { (1 << (8 * length)) - 1 }
+}
+
+/// [`mask`] of at least one byte, without a branch: 1 << 64 does not exist, so that eight
+/// bytes are shifted in two steps.
+#[inline(always)]
+pub const fn mask_up_to_eight(length: usize) -> u64 {
+    let bytes = if length > 8 { 8 } else { length };
+    let half = (bytes * 4) as u32 & 63;
+    ((1_u64 << half) << half).wrapping_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lower_changes_letters_alone() {
+        for byte in 0..=u8::MAX {
+            let word = splat(byte) & !0xff00 | 0x4100;
+            let expected = splat(byte.to_ascii_lowercase()) & !0xff00 | 0x6100;
+            assert_eq!(lower(word), expected, "byte {byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn flags_find_the_first_equal_byte() {
+        for at in 0..8 {
+            let mut bytes = *b"abcdefgh";
+            bytes[at] = b'\r';
+            let word = u64::from_le_bytes(bytes);
+            assert_eq!(before_first(equal(word, b'\r')), mask(at));
+            assert_eq!(equal_exactly(word, b'\r'), 0x80 << (8 * at));
+        }
+        assert_eq!(before_first(equal(splat(b'a'), b'\r')), u64::MAX);
+        let bytes = *b"\n\x0b\n\x0a\x8a\x0b\x00\n";
+        let flags = bytes.map(|byte| if byte == b'\n' { 0x80 } else { 0 });
+        assert_eq!(equal_exactly(u64::from_le_bytes(bytes), b'\n'), u64::from_le_bytes(flags));
+    }
+}

@@ -1,0 +1,224 @@
+//! Counting: totals, tools, ports and sources, each packet exactly once.
+//!
+//! Totals, tools and ports are per CPU and need no atomic operation: an XDP program is not
+//! interrupted by another one on its CPU. Sources are shared by all CPUs and added to
+//! atomically.
+
+use aya_ebpf::{
+    Global,
+    bindings::{BPF_NOEXIST, xdp_action},
+    helpers::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
+};
+use core::arch::asm;
+use sip_filter_common::{
+    abi::{MAX_TOOLS, PortCount, SOURCE_PORT_BITS, SourceCount, Totals},
+    classify::Classification,
+    sip::MessageClass,
+    payload::Payload,
+    verdict::Outcome,
+};
+
+use crate::{
+    maps::{PORTS, SOURCES, TOOL_COUNTS, TOTALS},
+    packet::Datagram,
+};
+
+// Named in `sip_filter_common::abi::global`.
+#[unsafe(no_mangle)]
+static COARSE_CLOCK: Global<u32> = Global::new(0);
+
+/// What a new source and a new port begin with. A value this large has no room on the
+/// program's stack.
+static NEW_SOURCE: SourceCount = SourceCount::ZERO;
+static NEW_PORT: PortCount = PortCount { packets: 0, scanner: 0, dropped: 0 };
+
+/// Counts a later fragment, which passes.
+#[inline(always)]
+pub fn fragment() -> u32 {
+    if let Some(totals) = totals() {
+        totals.fragments += 1;
+    }
+    xdp_action::XDP_PASS
+}
+
+/// Counts a frame that cannot be read below SIP, which passes.
+#[inline(always)]
+pub fn unreadable() -> u32 {
+    if let Some(totals) = totals() {
+        totals.unreadable += 1;
+    }
+    xdp_action::XDP_PASS
+}
+
+/// What is counted of a datagram, as numbers of which the verifier knows their bounds alone:
+/// else it would walk all that follows once for each class, outcome and tool.
+pub struct Tally {
+    /// A [`MessageClass`], or more than any.
+    class: usize,
+    /// Where [`SourceCount::outcomes`] counts it, or more than any.
+    place: usize,
+    /// Where [`Totals::cells`] counts it, or more than any.
+    cell: usize,
+    /// The tool's number, [`NO_TOOL`] where none was recognised.
+    tool: usize,
+    /// 1 for a recognised tool of a dropping kind.
+    hostile: u64,
+    /// 1 when the packet is dropped.
+    dropped: u64,
+    /// 1 when it passes although a counting rule met it.
+    would_drop: u64,
+}
+
+const NO_TOOL: usize = 0xff;
+const _: () = assert!(MAX_TOOLS <= NO_TOOL && Totals::CELLS <= 0xff);
+
+impl Tally {
+    /// Of a datagram in which this was found.
+    #[inline(always)]
+    pub fn new(datagram: &Datagram, found: &Classification, outcome: Outcome) -> Self {
+        let unbounded = |number: usize| datagram.payload.forget(number);
+        let hostile = matches!(found.tool, Some(tool) if tool.is_hostile());
+        let tool = match found.tool {
+            Some(tool) => tool.tool() as usize,
+            None => NO_TOOL,
+        };
+        Self {
+            class: unbounded(found.class as usize) & 0xff,
+            place: unbounded(SourceCount::outcome(hostile, outcome)) & 0xff,
+            cell: unbounded(Totals::cell(found.class, hostile, outcome)) & 0xff,
+            tool: unbounded(tool) & 0xff,
+            hostile: unbounded(hostile as usize) as u64 & 1,
+            dropped: unbounded(outcome.is_drop() as usize) as u64 & 1,
+            would_drop: unbounded(outcome.is_would_drop() as usize) as u64 & 1,
+        }
+    }
+
+    /// What the driver is to do with the packet.
+    #[inline(always)]
+    pub fn action(&self) -> u32 {
+        const _: () = assert!(xdp_action::XDP_DROP + 1 == xdp_action::XDP_PASS);
+        xdp_action::XDP_PASS - self.dropped as u32
+    }
+}
+
+/// Counts an inspected datagram.
+#[inline(always)]
+pub fn datagram(datagram: &Datagram, tally: &Tally) {
+    if let Some(totals) = totals()
+        && let Some(cell) = totals.cells.get_mut(tally.cell)
+    {
+        cell.packets += 1;
+        cell.bytes += datagram.length as u64;
+    }
+    if tally.tool != NO_TOOL {
+        count_tool(tally);
+    }
+    count_port(datagram.port, tally);
+    count_source(datagram, tally);
+}
+
+#[inline(always)]
+fn totals() -> Option<&'static mut Totals> {
+    let totals = TOTALS.get_ptr_mut(0)?;
+    // SAFETY: a per-CPU value, which only the program on this CPU uses.
+    Some(unsafe { &mut *totals })
+}
+
+#[inline(always)]
+fn count_tool(tally: &Tally) {
+    let Some(counts) = TOOL_COUNTS.get_ptr_mut(0) else { return };
+    // SAFETY: a per-CPU value, which only the program on this CPU uses.
+    let counts = unsafe { &mut *counts };
+    let Some(count) = counts.tools.get_mut(tally.tool) else { return };
+    count.packets += 1;
+    count.dropped += tally.dropped;
+    count.would_drop += tally.would_drop;
+}
+
+#[inline(always)]
+fn count_port(port: u16, tally: &Tally) {
+    let port = u32::from(port);
+    let count = match PORTS.get_ptr_mut(port) {
+        Some(count) => count,
+        None => {
+            // Another CPU may be first; then its entry is the one to count in.
+            let _ = PORTS.insert(port, NEW_PORT, BPF_NOEXIST as u64);
+            match PORTS.get_ptr_mut(port) {
+                Some(count) => count,
+                None => return,
+            }
+        }
+    };
+    // SAFETY: a per-CPU value, which only the program on this CPU uses.
+    let count = unsafe { &mut *count };
+    count.packets += 1;
+    count.scanner += tally.hostile;
+    count.dropped += tally.dropped;
+}
+
+#[inline(always)]
+fn count_source(datagram: &Datagram, tally: &Tally) {
+    let now = now();
+    let source = match SOURCES.get_ptr_mut(datagram.source) {
+        Some(source) => source,
+        None => {
+            // Another CPU may be first; then its entry is the one to count in.
+            let _ = SOURCES.insert(datagram.source, &NEW_SOURCE, BPF_NOEXIST as u64);
+            match SOURCES.get_ptr_mut(datagram.source) {
+                Some(source) => source,
+                None => return,
+            }
+        }
+    };
+    if tally.class >= MessageClass::COUNT || tally.place >= 2 * Outcome::COUNT {
+        return;
+    }
+    // SAFETY: the value lives as long as the program runs. Other CPUs may write to it at the
+    // same time: counters are added to atomically, and every other field is written whole,
+    // with a value that is as good as the other CPU's.
+    unsafe {
+        add(&raw mut (*source).classes[tally.class], 1);
+        add(&raw mut (*source).outcomes[tally.place], 1);
+        add(&raw mut (*source).bytes, datagram.length as u64);
+        if (*source).first_seen == 0 {
+            (*source).first_seen = now;
+        }
+        (*source).last_seen = now;
+        let bit = datagram.port as usize % SOURCE_PORT_BITS;
+        let ports = &raw mut (*source).ports[bit / 64];
+        let tried = *ports | 1 << (bit % 64);
+        if tried != *ports {
+            *ports = tried;
+        }
+        if tally.tool < MAX_TOOLS {
+            (*source).tools[tally.tool] = 1;
+        }
+    }
+}
+
+/// Adds to a counter that other CPUs may add to.
+///
+/// # Safety
+///
+/// `counter` points to a live, aligned `u64`.
+#[inline(always)]
+unsafe fn add(counter: *mut u64, by: u64) {
+    // SAFETY: as the caller promises. The one atomic instruction that kernels before 5.12
+    // know; the target has no atomic type that compiles to it.
+    unsafe {
+        asm!("lock *(u64 *)({counter} + 0) += {by}", counter = in(reg) counter, by = in(reg) by);
+    }
+}
+
+/// Nanoseconds of the monotonic clock; to some milliseconds where the kernel has a coarse
+/// clock, which costs a tenth of the fine one.
+#[inline(always)]
+fn now() -> u64 {
+    if COARSE_CLOCK.load() != 0 {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_ktime_get_coarse_ns() }
+    } else {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_ktime_get_ns() }
+    }
+}

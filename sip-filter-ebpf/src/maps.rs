@@ -1,0 +1,36 @@
+//! The maps, as `sip_filter_common::abi` lays them out. The loader sets their sizes where
+//! they are an option, and pins them.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
+};
+use sip_filter_common::abi::{
+    self, PortCount, Settings, Source, SourceCount, ToolCounts, ToolName, Totals,
+};
+
+#[map]
+pub static TOTALS: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+pub static TOOL_COUNTS: PerCpuArray<ToolCounts> = PerCpuArray::with_max_entries(1, 0);
+
+/// Not allocated beforehand: with `--ports any` every port may get a count, and seldom more
+/// than a few do.
+#[map]
+pub static PORTS: PerCpuHashMap<u32, PortCount> =
+    PerCpuHashMap::with_max_entries(abi::MAX_PORTS, BPF_F_NO_PREALLOC);
+
+/// One for all CPUs, so that its memory does not grow with their number.
+#[map]
+pub static SOURCES: LruHashMap<Source, SourceCount> =
+    LruHashMap::with_max_entries(abi::DEFAULT_SOURCES, 0);
+
+/// The loader's alone.
+#[map]
+pub static TOOLS: Array<ToolName> = Array::with_max_entries(abi::MAX_TOOLS as u32, 0);
+
+/// The loader's alone.
+#[map]
+pub static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);

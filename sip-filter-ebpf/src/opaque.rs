@@ -1,0 +1,75 @@
+//! Values of which the compiler or the verifier must not know too much.
+//!
+//! Each is hidden by a real instruction: an empty one leaves two line numbers at one place in
+//! the program, which the kernel refuses.
+
+use core::arch::asm;
+
+/// `value`, of whose low bits the verifier no longer knows anything.
+///
+/// The verifier does not see that XOR with the same unknown value twice changes nothing. The
+/// result must be masked before it is used as an offset. `unknown` is a number from the
+/// packet that the program compares with nothing, or the verifier would know it on some paths.
+#[inline(always)]
+pub fn forget(value: usize, unknown: usize) -> usize {
+    let mut value = value;
+    // SAFETY: register arithmetic alone.
+    unsafe {
+        asm!(
+            "{value} ^= {unknown}",
+            "{value} ^= {unknown}",
+            value = inout(reg) value,
+            unknown = in(reg) unknown,
+            // Not pure: forgetting twice what was forgotten once would make the two one.
+            options(nomem, nostack),
+        );
+    }
+    value
+}
+
+/// Where a `T` at `offset` from `start` begins and ends.
+///
+/// The compiler would compute the two apart from each other, and the verifier would not see
+/// that a check of the one bounds the other; and of `address + 1 > end` it would make
+/// `address >= end`, from which the verifier learns nothing.
+#[inline(always)]
+pub fn span<T>(start: usize, offset: usize) -> (usize, usize) {
+    let (address, end);
+    // SAFETY: register arithmetic alone.
+    unsafe {
+        asm!(
+            "{address} = {start}",
+            "{address} += {offset}",
+            "{end} = {address}",
+            "{end} += {size}",
+            start = in(reg) start,
+            offset = in(reg) offset,
+            address = out(reg) address,
+            end = lateout(reg) end,
+            size = const size_of::<T>(),
+            options(pure, nomem, nostack),
+        );
+    }
+    (address, end)
+}
+
+/// The same number, which the compiler no longer knows and the verifier still does.
+#[inline(always)]
+pub fn constant(number: usize) -> usize {
+    let mut number = number;
+    // SAFETY: the register is unchanged.
+    unsafe { asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack)) };
+    number
+}
+
+/// The same reference, of whose target the compiler no longer knows the initial value: the
+/// loader replaces it before the program is loaded.
+#[inline(always)]
+pub fn set_at_load<T>(global: &'static T) -> &'static T {
+    let mut pointer: *const T = global;
+    // SAFETY: the register is unchanged, so it still points to the same live static.
+    unsafe {
+        asm!("{0} = {0}", inout(reg) pointer, options(pure, nomem, nostack));
+        &*pointer
+    }
+}

@@ -1,0 +1,241 @@
+//! From the Ethernet header to the UDP payload.
+//!
+//! Each step reads one header, checks it against the frame and against the length that the
+//! header before it stated, and says where the next one begins.
+
+use core::mem::offset_of;
+
+use network_types::{
+    eth::EthHdr,
+    ip::{Ipv4Hdr, Ipv6Hdr},
+    udp::UdpHdr,
+};
+use sip_filter_common::{abi::Source, payload::MAX_OFFSET};
+
+use crate::{
+    frame::{Frame, MAX_HEADERS},
+    payload::PacketPayload,
+};
+
+/// How many VLAN tags are read: 802.1Q and 802.1ad, in any order.
+const MAX_VLAN_TAGS: usize = 4;
+/// How many IPv6 extension headers are read.
+const MAX_EXTENSIONS: usize = 8;
+
+// EtherTypes (IEEE 802), as they stand in the packet.
+const ETHER_IPV4: u16 = 0x0800_u16.to_be();
+const ETHER_IPV6: u16 = 0x86dd_u16.to_be();
+const ETHER_8021Q: u16 = 0x8100_u16.to_be();
+const ETHER_8021AD: u16 = 0x88a8_u16.to_be();
+
+// Protocol numbers (IANA), of which IPv6's extension headers are some.
+const HOP_BY_HOP: u8 = 0;
+const UDP: u8 = 17;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION: u8 = 60;
+
+/// A UDP datagram, or the first fragment of one.
+pub struct Datagram {
+    /// The source address.
+    pub source: Source,
+    /// The destination port, in host byte order.
+    pub port: u16,
+    /// The length of the frame in bytes, up to the network packet's end: padding that Ethernet
+    /// adds to short packets is not counted.
+    pub length: usize,
+    /// What the datagram carries.
+    pub payload: PacketPayload,
+}
+
+/// What a frame holds.
+pub enum Packet {
+    /// A UDP datagram, or the first fragment of one.
+    Datagram(Datagram),
+    /// A fragment of a UDP datagram that is not its first: it has no port.
+    LaterFragment,
+    /// Cut off, or with lengths that contradict each other.
+    Unreadable,
+    /// Anything else than UDP.
+    Other,
+}
+
+/// Reads a frame's headers.
+#[inline(always)]
+pub fn parse(frame: &Frame) -> Packet {
+    match parse_headers(frame) {
+        Ok(datagram) => Packet::Datagram(datagram),
+        Err(packet) => packet,
+    }
+}
+
+#[inline(always)]
+fn parse_headers(frame: &Frame) -> Result<Datagram, Packet> {
+    let network = ethernet(frame)?;
+    let transport = match network.ether_type {
+        ETHER_IPV4 => ipv4(frame, network.offset)?,
+        ETHER_IPV6 => ipv6(frame, network.offset)?,
+        _ => return Err(Packet::Other),
+    };
+    udp(frame, transport)
+}
+
+/// Where the network header begins and what it is.
+struct Network {
+    offset: usize,
+    /// As it stands in the packet.
+    ether_type: u16,
+}
+
+/// Where the transport header begins, and what the network header said of it.
+struct Transport {
+    offset: usize,
+    /// Where the network packet ends, an offset in the frame.
+    end: usize,
+    source: Source,
+    /// More of the datagram follows in other packets.
+    is_fragment: bool,
+}
+
+#[inline(always)]
+fn ethernet(frame: &Frame) -> Result<Network, Packet> {
+    let read = |offset| match frame.header::<[u8; 2]>(offset) {
+        Some(bytes) => Ok(u16::from_ne_bytes(*bytes)),
+        None => Err(Packet::Unreadable),
+    };
+    let mut ether_type = read(offset_of!(EthHdr, ether_type))?;
+    let mut offset = EthHdr::LEN;
+    for _ in 0..MAX_VLAN_TAGS {
+        if !is_vlan(ether_type) {
+            break;
+        }
+        // A tag is its control information, then the EtherType of what follows.
+        // From an offset that the verifier does not know, so that it learns the same of the
+        // frame's start however many tags there are.
+        ether_type = read(frame.forget(offset + 2))?;
+        offset += 4;
+    }
+    if is_vlan(ether_type) {
+        return Err(Packet::Unreadable);
+    }
+    // Five places where the network header may begin would be five walks of the verifier
+    // through all that follows.
+    Ok(Network { offset: frame.forget(offset), ether_type })
+}
+
+#[inline(always)]
+fn is_vlan(ether_type: u16) -> bool {
+    ether_type == ETHER_8021Q || ether_type == ETHER_8021AD
+}
+
+#[inline(always)]
+fn ipv4(frame: &Frame, offset: usize) -> Result<Transport, Packet> {
+    let header = frame.header::<Ipv4Hdr>(offset).ok_or(Packet::Unreadable)?;
+    let header_length = header.ihl() as usize;
+    let total_length = header.tot_len() as usize;
+    if header.version() != 4
+        || header_length < Ipv4Hdr::LEN
+        || total_length < header_length
+        || !frame.holds(offset + total_length)
+    {
+        return Err(Packet::Unreadable);
+    }
+    if header.proto != UDP {
+        return Err(Packet::Other);
+    }
+    if header.frag_offset() != 0 {
+        return Err(Packet::LaterFragment);
+    }
+    const MORE_FRAGMENTS: u8 = 1;
+    Ok(Transport {
+        offset: offset + header_length,
+        end: offset + total_length,
+        source: Source::from_ipv4(u32::from_ne_bytes(header.src_addr)),
+        is_fragment: header.frag_flags() & MORE_FRAGMENTS != 0,
+    })
+}
+
+#[inline(always)]
+fn ipv6(frame: &Frame, start: usize) -> Result<Transport, Packet> {
+    let header = frame.header::<Ipv6Hdr>(start).ok_or(Packet::Unreadable)?;
+    let end = start + Ipv6Hdr::LEN + u16::from_be_bytes(header.payload_len) as usize;
+    if header.vcf[0] >> 4 != 6 || !frame.holds(end) {
+        return Err(Packet::Unreadable);
+    }
+    let mut next = header.next_hdr;
+    let mut offset = start + Ipv6Hdr::LEN;
+    let mut is_fragment = false;
+    for _ in 0..MAX_EXTENSIONS {
+        let length = match next {
+            HOP_BY_HOP | ROUTING | DESTINATION | AUTHENTICATION | FRAGMENT => {
+                let [following, length] =
+                    *frame.header::<[u8; 2]>(offset).ok_or(Packet::Unreadable)?;
+                let this = next;
+                next = following;
+                match this {
+                    FRAGMENT => {
+                        let [_, _, high, low] =
+                            *frame.header::<[u8; 4]>(offset).ok_or(Packet::Unreadable)?;
+                        let field = u16::from_be_bytes([high, low]);
+                        // RFC 8200 section 4.5: 13 bits of offset, two reserved, the M flag.
+                        if field >> 3 != 0 {
+                            return Err(if next == UDP { Packet::LaterFragment } else { Packet::Other });
+                        }
+                        is_fragment |= field & 1 != 0;
+                        8
+                    }
+                    // RFC 4302 section 2.2: in words of four bytes, less two.
+                    AUTHENTICATION => (length as usize + 2) * 4,
+                    // RFC 8200 section 4.3: in words of eight bytes, less one.
+                    _ => (length as usize + 1) * 8,
+                }
+            }
+            _ => break,
+        };
+        offset += length;
+        if offset > MAX_HEADERS || offset > end {
+            return Err(Packet::Unreadable);
+        }
+        offset = frame.forget(offset);
+    }
+    match next {
+        UDP => Ok(Transport { offset, end, source: Source { words: words(&header.src_addr) }, is_fragment }),
+        HOP_BY_HOP | ROUTING | DESTINATION | AUTHENTICATION | FRAGMENT => Err(Packet::Unreadable),
+        _ => Err(Packet::Other),
+    }
+}
+
+/// An IPv6 address in words, loaded as such: byte by byte it would pass through the stack, where
+/// the verifier wants every access aligned.
+#[inline(always)]
+fn words(address: &[u8; 16]) -> [u64; 2] {
+    // SAFETY: the same size, without invalid values.
+    unsafe { core::ptr::from_ref(address).cast::<[u64; 2]>().read_unaligned() }
+}
+
+#[inline(always)]
+fn udp(frame: &Frame, transport: Transport) -> Result<Datagram, Packet> {
+    let Transport { offset, end, source, is_fragment } = transport;
+    // IPv4 and IPv6, with and without options, become one walk of the verifier here.
+    let offset = frame.forget(offset);
+    let header = frame.header::<UdpHdr>(offset).ok_or(Packet::Unreadable)?;
+    let length = u16::from_be_bytes(header.len) as usize;
+    let start = offset + UdpHdr::LEN;
+    if start > end || length < UdpHdr::LEN {
+        return Err(Packet::Unreadable);
+    }
+    // A first fragment states the length of the whole datagram, of which it holds a part.
+    if !is_fragment && offset + length > end {
+        return Err(Packet::Unreadable);
+    }
+    // What is readable: as much as was stated, as is there, and as offsets may reach, which is
+    // more than any frame holds and tells the verifier that no offset leaves a packet's reach.
+    let readable = (length - UdpHdr::LEN).min(end - start).min(MAX_OFFSET);
+    Ok(Datagram {
+        source,
+        port: u16::from_be_bytes(header.dst),
+        length: end,
+        payload: PacketPayload::new(frame, start, readable),
+    })
+}

@@ -1,0 +1,99 @@
+//! A UDP payload in packet memory.
+
+use core::ops::Range;
+
+use sip_filter_common::payload::{MAX_OFFSET, Payload};
+
+use crate::{
+    frame::{Frame, MAX_HEADERS},
+    opaque,
+};
+
+/// A payload begins behind headers of at most [`MAX_HEADERS`] bytes and the UDP header.
+const MAX_PAYLOAD_OFFSET: usize = 2 * (MAX_HEADERS + 1) - 1;
+
+/// The payload of the datagram in a frame.
+pub struct PacketPayload {
+    /// Where the frame begins, and the payload's offset in it: what `start` is made of, so that
+    /// it can be made anew.
+    frame_start: usize,
+    offset: usize,
+    start: usize,
+    /// Where the frame ends: the bound that the verifier knows.
+    frame_end: usize,
+    /// The payload's length, which may end before the frame does.
+    length: usize,
+    /// See [`opaque::forget`].
+    unknown: usize,
+}
+
+impl PacketPayload {
+    /// `length` bytes from `offset` in the frame.
+    #[inline(always)]
+    pub fn new(frame: &Frame, offset: usize, length: usize) -> Self {
+        Self {
+            frame_start: frame.start(),
+            offset,
+            start: frame.start() + offset,
+            frame_end: frame.end(),
+            length,
+            unknown: frame.unknown(),
+        }
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(&self, offset: usize) -> Option<T> {
+        if offset + size_of::<T>() > self.length {
+            return None;
+        }
+        let (address, end) = opaque::span::<T>(self.start, offset);
+        if end > self.frame_end {
+            return None;
+        }
+        // SAFETY: inside the frame; `T` is an integer, for which every bit pattern is valid.
+        Some(unsafe { (address as *const T).read_unaligned() })
+    }
+}
+
+impl Payload for PacketPayload {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.length
+    }
+
+    #[inline(always)]
+    fn u8_at(&self, offset: usize) -> Option<u8> {
+        self.read(offset)
+    }
+
+    #[inline(always)]
+    fn u32_at(&self, offset: usize) -> Option<u32> {
+        self.read(offset)
+    }
+
+    #[inline(always)]
+    fn u64_at(&self, offset: usize) -> Option<u64> {
+        self.read(offset)
+    }
+
+    #[inline(always)]
+    fn forget(&self, offset: usize) -> usize {
+        opaque::forget(offset, self.unknown)
+    }
+
+    #[inline(always)]
+    fn apart(&self) -> Self {
+        let offset = self.forget(self.offset) & MAX_PAYLOAD_OFFSET;
+        Self {
+            offset,
+            start: self.frame_start + offset,
+            length: self.forget(self.length) & MAX_OFFSET,
+            ..*self
+        }
+    }
+
+    #[inline(always)]
+    fn rolled(&self, steps: usize) -> Range<usize> {
+        0..opaque::constant(steps)
+    }
+}

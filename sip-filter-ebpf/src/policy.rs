@@ -1,0 +1,47 @@
+//! What the operator asked for: the globals that the loader sets before it loads the program.
+//!
+//! The verifier knows their values, so what they turn off is not there at run time.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::Global;
+use sip_filter_common::{
+    abi::PortSet,
+    classify::{self, Classification},
+    signature::SignatureTable,
+    verdict::{self, DropSet, Outcome},
+};
+
+use crate::{opaque, packet::Datagram};
+
+// Named in `sip_filter_common::abi::global`.
+#[unsafe(no_mangle)]
+static DROP_SET: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static ANY_PORT: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static PORT_SET: MaybeUninit<PortSet> = MaybeUninit::new(PortSet::EMPTY);
+#[unsafe(no_mangle)]
+static SIGNATURES: MaybeUninit<SignatureTable> = MaybeUninit::new(SignatureTable::EMPTY);
+
+/// Whether the datagram is to be inspected.
+#[inline(always)]
+pub fn inspects(datagram: &Datagram) -> bool {
+    // SAFETY: initialised above, and replaced by the loader with a value of the same type.
+    let ports = unsafe { opaque::set_at_load(&PORT_SET).assume_init_ref() };
+    ports.contains(datagram.port)
+        || (ANY_PORT.load() != 0 && classify::starts_like_sip(&datagram.payload))
+}
+
+/// The signatures.
+#[inline(always)]
+pub fn signatures() -> &'static SignatureTable {
+    // SAFETY: initialised above, and replaced by the loader with a value of the same type.
+    unsafe { opaque::set_at_load(&SIGNATURES).assume_init_ref() }
+}
+
+/// What is to happen to a datagram of which this was found.
+#[inline(always)]
+pub fn decide(found: &Classification) -> Outcome {
+    verdict::decide(DropSet(DROP_SET.load()), found.class, found.tool)
+}

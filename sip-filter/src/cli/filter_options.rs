@@ -1,0 +1,88 @@
+//! The options that say what the filter does, the same wherever one is attached.
+
+use anyhow::Result;
+
+use crate::{
+    config::{
+        drop::DropList,
+        ports::{self, Ports},
+        signatures::Signatures,
+    },
+    kernel::{self, Attached, Instance, Load},
+    stats::policy,
+};
+
+/// The fewest sources that can be remembered: the kernel spreads them over its CPUs, and
+/// fewer would leave each with next to none.
+const MIN_SOURCES: i64 = 1 << 10;
+/// The most: at 392 bytes each, several gigabytes.
+const MAX_SOURCES: i64 = 1 << 24;
+
+/// How the program is attached.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Mode {
+    /// Native, and skb where the driver has no native XDP
+    Auto,
+    /// In the driver, before a socket buffer exists
+    Native,
+    /// In the network stack: slower, on any interface
+    Skb,
+    /// In the network card
+    Hw,
+}
+
+/// What the filter does.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Filter options")]
+pub(super) struct FilterOptions {
+    /// Where in the kernel the program runs
+    #[arg(long, value_enum, default_value = "auto")]
+    mode: Mode,
+    /// UDP ports to inspect, as in 5060-5100,6060; `any` adds whatever starts like SIP on any
+    /// other port
+    #[arg(long, value_name = "SPEC", default_value = ports::DEFAULT)]
+    ports: Ports,
+    /// What to drop, separated by commas: scanners, options, malformed
+    ///
+    /// scanners: requests of known scanners, crackers, fuzzers and dialers. options: every
+    /// OPTIONS request, those with which PBXes and trunks see whether the other side lives
+    /// included. malformed: what is neither SIP nor a keepalive. nothing: monitor.
+    #[arg(long, value_name = "LIST", default_value = "nothing")]
+    drop: DropList,
+    /// How many sources to remember; of more, those quiet for longest are forgotten
+    #[arg(long, value_name = "N", default_value_t = sip_filter_common::abi::DEFAULT_SOURCES)]
+    #[arg(value_parser = clap::value_parser!(u32).range(MIN_SOURCES..=MAX_SOURCES))]
+    sources: u32,
+}
+
+impl FilterOptions {
+    /// Attaches the filter to the interfaces, and pins it.
+    pub(super) fn attach(
+        &self,
+        instance: &Instance,
+        interfaces: &[String],
+        verbose: bool,
+    ) -> Result<Attached> {
+        let mode = match self.mode {
+            Mode::Auto => kernel::Mode::Auto,
+            Mode::Native => kernel::Mode::Native,
+            Mode::Skb => kernel::Mode::Skb,
+            Mode::Hw => kernel::Mode::Hw,
+        };
+        let load = Load {
+            drop: self.drop.0,
+            any_port: self.ports.any,
+            ports: &self.ports.set,
+            sources: self.sources,
+            signatures: &Signatures::built_in()?,
+            verbose,
+        };
+        kernel::attach(instance, interfaces, mode, &load)
+    }
+
+    /// What is in force with these options, in words.
+    pub(super) fn policy(&self) -> String {
+        let names: Vec<_> = self.drop.names().collect();
+        format!("{}; ports {}", policy(&names), self.ports)
+    }
+}

@@ -1,0 +1,256 @@
+//! The command line: one file a verb, each with its arguments, its help and the call into the
+//! library.
+//!
+//! A verb returns an error or nothing. How errors are shown and which exit status they give
+//! is decided here alone: 1 when something failed, 2 when the command was used wrongly.
+
+mod attach;
+mod detach;
+mod filter_options;
+mod run;
+mod stats;
+mod status;
+
+use std::{
+    fmt,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::kernel::Instance;
+
+/// Exit status of a command that was used as it cannot be.
+const WRONG_USAGE: u8 = 2;
+
+/// The instance that commands are about unless they name one.
+const DEFAULT_INSTANCE: &str = "default";
+/// The longest name of an instance, in bytes.
+const MAX_INSTANCE_NAME: usize = 64;
+/// The longest name of an interface, in bytes: IFNAMSIZ less the zero byte.
+const MAX_INTERFACE_NAME: usize = libc::IFNAMSIZ - 1;
+
+/// Sees SIP scanners at the network driver, names them, counts them and drops them.
+#[derive(Debug, Parser)]
+#[command(name = "sip-filter", version, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  sip-filter run -i eth0                    watch what scanners send, drop nothing
+  sip-filter attach -i eth0 --drop scanners drop what known scanners send, and exit
+  sip-filter stats                          what was seen so far
+  sip-filter detach                         leave nothing behind")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Which filter a command is about.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// The filter's name, where there are several [default: default]
+    #[arg(long, global = true, value_name = "INSTANCE", value_parser = instance_name)]
+    name: Option<String>,
+    /// Where the BPF file system is mounted, which holds what outlives the command
+    #[arg(long, global = true, value_name = "DIR", default_value = "/sys/fs/bpf")]
+    bpffs: PathBuf,
+}
+
+impl Global {
+    fn instance(&self) -> Result<Instance> {
+        let name = self.name.as_deref().unwrap_or(DEFAULT_INSTANCE);
+        Instance::new(&self.bpffs, name)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::Args),
+    Attach(attach::Args),
+    Detach(detach::Args),
+    Status(status::Args),
+    Stats(stats::Args),
+}
+
+/// Options that cannot stand together, found after the command line was read.
+#[derive(Debug)]
+struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let done = match cli.verb {
+        Verb::Run(args) => run::run(&args, &cli.global),
+        Verb::Attach(args) => attach::run(&args, &cli.global),
+        Verb::Detach(args) => detach::run(&args, &cli.global),
+        Verb::Status(args) => status::run(&args, &cli.global),
+        Verb::Stats(args) => stats::run(&args, &cli.global),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            match error.is::<Usage>() {
+                true => ExitCode::from(WRONG_USAGE),
+                false => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+/// Prints help where it was asked for, and otherwise why the command line is wrong.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::ValueValidation {
+        // The first paragraph says it all; the rest would only point to the help.
+        let message = error.render().to_string();
+        complain(message.split("\n\n").next().unwrap_or(&message));
+    } else {
+        // A closed standard output is no reason to fail.
+        let _ = error.print();
+    }
+    match error.use_stderr() {
+        true => ExitCode::from(WRONG_USAGE),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// A line on standard error. Where that is closed, there is nobody to tell.
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", line.trim_end());
+}
+
+fn instance_name(text: &str) -> Result<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.is_empty() || text.len() > MAX_INSTANCE_NAME || !text.bytes().all(allowed) {
+        bail!("a name has 1 to {MAX_INSTANCE_NAME} letters, digits, - and _");
+    }
+    Ok(text.to_owned())
+}
+
+fn interface_name(text: &str) -> Result<String> {
+    let forbidden = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+    if text.is_empty() || text.len() > MAX_INTERFACE_NAME || text.contains(forbidden) {
+        bail!("an interface's name has 1 to {MAX_INTERFACE_NAME} bytes, without blanks and /");
+    }
+    Ok(text.to_owned())
+}
+
+/// An error when an interface is named twice.
+fn named_once(interfaces: &[String]) -> Result<()> {
+    for (at, name) in interfaces.iter().enumerate() {
+        if interfaces[..at].contains(name) {
+            bail!(Usage(format!(
+                "interface {name} is named twice; name it once"
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_examples() {
+        let mut command = Cli::command();
+        // Hands the global options down.
+        command.build();
+        for verb in command
+            .get_subcommands_mut()
+            .filter(|verb| verb.get_name() != "help")
+        {
+            let help = verb.render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{help}");
+        }
+    }
+
+    #[test]
+    fn wrong_command_lines_are_refused() {
+        for line in [
+            "",
+            "run",
+            "attach",
+            "attach -i",
+            "attach -i eth0 --ports 70000",
+            "attach -i eth0 --ports 5060-5050",
+            "attach -i eth0 --ports=",
+            "attach -i eth0 --drop nothing-known",
+            "attach -i eth0 --drop=",
+            "attach -i eth0 --mode fast",
+            "attach -i eth0 --sources 0",
+            "attach -i eth0 --sources 100000000",
+            "attach -i eth0 --keep",
+            "attach -i eth0 -v",
+            "attach -i a-name-that-is-too-long",
+            "attach -i ../etc",
+            "attach -i eth0 --name ../x",
+            "attach -i eth0 --name=",
+            "detach -i eth0 --all",
+            "stats --by colour",
+            "stats --top 0",
+            "stats --format xml",
+            "top",
+        ] {
+            let words = ["sip-filter"].into_iter().chain(line.split(' '));
+            let error = match Cli::try_parse_from(words) {
+                Ok(cli) => panic!("`{line}` is taken for {cli:?}"),
+                Err(error) => error,
+            };
+            assert!(error.use_stderr(), "{line}");
+        }
+    }
+
+    #[test]
+    fn right_command_lines_are_taken() {
+        for line in [
+            "run -i eth0",
+            "run -i eth0 -i eth1 --keep -v",
+            "attach -i eth0 --mode skb --ports 5060,any --drop scanners,options --sources 1024",
+            "attach -i eth0 --ports any --name Edge_2-a --bpffs /tmp/bpf",
+            "--name edge attach -i eth0",
+            "detach",
+            "detach -i eth0 -i eth1",
+            "detach --all",
+            "detach --all --bpffs /tmp/bpf",
+            "status --format json",
+            "stats",
+            "stats --by source --top 5 --sort last_seen --format csv",
+        ] {
+            let words = ["sip-filter"].into_iter().chain(line.split(' '));
+            Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn an_interface_is_named_once() {
+        let named = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            named_once(&names)
+        };
+        assert!(named(&["eth0", "eth1"]).is_ok());
+        let error = named(&["eth0", "eth1", "eth0"]).unwrap_err();
+        assert!(error.is::<Usage>() && error.to_string().contains("eth0"));
+    }
+}

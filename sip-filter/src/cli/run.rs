@@ -1,0 +1,252 @@
+//! `run`: attaches, stays in the foreground, and detaches when it is told to end.
+
+use std::{
+    future,
+    io::{self, IsTerminal},
+    pin::pin,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{self, MissedTickBehavior},
+};
+
+use super::{Global, filter_options::FilterOptions, interface_name, named_once};
+use crate::{
+    kernel::{self, Attached, Filter, Instance, Logger},
+    output::{self, Terminal, live, table::thousands},
+    stats::{Snapshot, Status, Totals},
+};
+
+/// How often the live table is drawn.
+const DRAWN_EVERY: Duration = Duration::from_secs(1);
+/// How often what has changed is logged.
+const LOGGED_EVERY: Duration = Duration::from_secs(60);
+
+/// Attach the filter and watch it until interrupted
+///
+/// Attaches the filter like `attach` and stays in the foreground: on a terminal with a live
+/// table, otherwise with a log line a minute if packets arrived. An interrupt (Ctrl-C) or
+/// SIGTERM detaches the filter. What `status` and `stats` show, they show of this filter too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Leaves attached: nothing, once it was interrupted or terminated; with --keep, everything.
+Killed otherwise (SIGKILL, or SIGHUP with its terminal), it leaves the filter attached: the
+next `run` or `attach` adopts it with its counters, `sip-filter detach` takes it off.
+
+RUST_LOG sets what is logged, as in RUST_LOG=warn.
+
+Examples:
+  sip-filter run -i eth0                   watch, drop nothing
+  sip-filter run -i eth0 --drop scanners   drop what known scanners send
+  sip-filter run -i eth0 -v                log every verdict with its reason
+  sip-filter run -i eth0 --keep            watch, and leave the filter there")]
+pub(super) struct Args {
+    /// The interface to attach to; may be given several times
+    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
+    #[arg(value_parser = interface_name)]
+    interfaces: Vec<String>,
+    #[command(flatten)]
+    filter: FilterOptions,
+    /// Leave the filter attached at the end
+    #[arg(long)]
+    keep: bool,
+    /// Log each verdict with its reason instead of showing the live table; costs much under
+    /// load
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
+    named_once(&args.interfaces)?;
+    let instance = global.instance()?;
+    let is_live = io::stdout().is_terminal() && !args.verbose;
+    // Lines of the log would break the live table. Our own are enough otherwise, those from
+    // the kernel among them: what libraries warn of comes back as an error if it matters.
+    let level = if is_live { "warn" } else { "info" };
+    let log = env_logger::Env::default().default_filter_or(format!("error,sip_filter={level}"));
+    env_logger::Builder::from_env(log)
+        .format_target(false)
+        .try_init()
+        .context("cannot start the log")?;
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(session(args, &instance, is_live))
+}
+
+/// What ended the watch.
+enum End {
+    /// The operator.
+    Stopped,
+    /// Another process has detached the filter.
+    DetachedElsewhere,
+}
+
+async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> {
+    // Before anything is attached, so that no signal ends the process and leaves it there.
+    let mut stop = Stop::new()?;
+    let Attached {
+        interfaces,
+        notices,
+        logger,
+    } = args
+        .filter
+        .attach(instance, &args.interfaces, args.verbose)?;
+    let names: Vec<_> = interfaces
+        .iter()
+        .map(|interface| interface.name.clone())
+        .collect();
+
+    let watched = async {
+        let filter = Filter::open(instance)?;
+        for notice in &notices {
+            log::warn!("{notice}");
+        }
+        for interface in &interfaces {
+            log::info!("{}: attached in {} mode", interface.name, interface.mode);
+        }
+        log::info!("{}: {}", instance.name(), args.filter.policy());
+
+        let mut verdicts = pin!(forward(logger));
+        let end = tokio::select! {
+            () = stop.requested() => End::Stopped,
+            end = async {
+                match is_live {
+                    true => show(instance, &filter, &notices).await,
+                    false => log_changes(instance, &filter).await,
+                }
+            } => end?,
+            () = &mut verdicts => End::Stopped,
+        };
+        anyhow::Ok((end, filter))
+    }
+    .await;
+
+    match watched {
+        Ok((End::DetachedElsewhere, _)) => bail!(
+            "instance {} was detached by another process; nothing is filtered any more",
+            instance.name()
+        ),
+        Ok((End::Stopped, filter)) => {
+            leave(args, instance, &names, is_live)?;
+            // The maps live as long as somebody holds them, so nothing is missing here.
+            say(is_live, &summary(&Totals::new(&filter.totals()?)))
+        }
+        Err(error) => {
+            // Why it ends matters more than a second error that follows from the first.
+            if let Err(second) = leave(args, instance, &names, is_live) {
+                log::error!("{second:#}");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Detaches, or says what stays.
+fn leave(args: &Args, instance: &Instance, names: &[String], is_live: bool) -> Result<()> {
+    if args.keep {
+        let names = names.join(", ");
+        let name = instance.name();
+        return say(
+            is_live,
+            &format!("{names}: stays attached; `sip-filter detach --name {name}` takes it off"),
+        );
+    }
+    for interface in kernel::detach(instance, Some(names))? {
+        say(is_live, &format!("{}: detached", interface.name))?;
+    }
+    Ok(())
+}
+
+/// A line where the operator looks: below the live table, or in the log.
+fn say(is_live: bool, line: &str) -> Result<()> {
+    if is_live {
+        return output::print(|out| writeln!(out, "{line}"));
+    }
+    log::info!("{line}");
+    Ok(())
+}
+
+/// The signals that ask for an end.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Logs verdicts, for ever. A log that fails is no reason to stop filtering.
+async fn forward(logger: Option<Logger>) {
+    if let Some(logger) = logger
+        && let Err(error) = logger.forward().await
+    {
+        log::error!("verdicts are not logged any more: {error:#}");
+    }
+    future::pending().await
+}
+
+/// Draws the live table until the filter is gone.
+async fn show(instance: &Instance, filter: &Filter, notices: &[String]) -> Result<End> {
+    output::print(|out| live::make_room(out, Terminal::stdout()))?;
+    let mut ticks = time::interval(DRAWN_EVERY);
+    // Where reading takes long, seconds are skipped rather than made up for.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if !instance.dir().exists() {
+            return Ok(End::DetachedElsewhere);
+        }
+        let status = Status::read(instance, filter)?;
+        let snapshot = Snapshot::read(instance, filter)?;
+        output::print(|out| live::draw(out, &snapshot, &status, notices, Terminal::stdout()))?;
+    }
+}
+
+/// Logs what was counted each minute, if it was anything, until the filter is gone.
+async fn log_changes(instance: &Instance, filter: &Filter) -> Result<End> {
+    let mut logged = Totals::new(&filter.totals()?);
+    let mut ticks = time::interval_at(time::Instant::now() + LOGGED_EVERY, LOGGED_EVERY);
+    loop {
+        ticks.tick().await;
+        if !instance.dir().exists() {
+            return Ok(End::DetachedElsewhere);
+        }
+        let totals = Totals::new(&filter.totals()?);
+        if totals != logged {
+            let minute = summary(&totals.since(&logged));
+            log::info!("{minute} in {} s", LOGGED_EVERY.as_secs());
+            logged = totals;
+        }
+    }
+}
+
+/// Totals in one line.
+fn summary(totals: &Totals) -> String {
+    format!(
+        "{} packets, {} of scanners, {} dropped, {} would have been dropped",
+        thousands(totals.packets),
+        thousands(totals.scanner),
+        thousands(totals.dropped),
+        thousands(totals.would_drop)
+    )
+}

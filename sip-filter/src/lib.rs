@@ -1,0 +1,14 @@
+//! The loader: attaches the XDP program, feeds it signatures and policy, and shows what it
+//! saw.
+//!
+//! [`cli`] is one file a verb and calls into the rest. [`config`] turns what the operator
+//! wrote into what the kernel takes. [`kernel`] loads, attaches, pins and reads the maps.
+//! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders.
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that meets an error panics"))]
+
+pub mod cli;
+pub mod config;
+pub mod kernel;
+pub mod output;
+pub mod stats;

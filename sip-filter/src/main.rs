@@ -1,0 +1,7 @@
+//! The command `sip-filter`: a thin shell around the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sip_filter::cli::main()
+}

@@ -1,0 +1,128 @@
+//! CSV (RFC 4180): one table with a header line. Names in a list are joined by semicolons.
+
+use std::io::{self, Write};
+
+use crate::stats::{Cell, Row, Section, Snapshot, Status};
+
+/// One section of a snapshot.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn section(out: &mut dyn Write, snapshot: &Snapshot, section: Section) -> io::Result<()> {
+    match section {
+        Section::Total => rows(out, &[snapshot.totals]),
+        Section::Method => rows(out, &snapshot.methods),
+        Section::Tool => rows(out, &snapshot.tools),
+        Section::Port => rows(out, &snapshot.ports),
+        Section::Source => rows(out, &snapshot.sources),
+    }
+}
+
+fn rows<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(R::COLUMNS.iter().map(|column| column.name))?;
+    for row in rows {
+        csv.write_record(R::COLUMNS.iter().map(|column| text((column.cell)(row))))?;
+    }
+    csv.flush()
+}
+
+fn text(cell: Cell) -> String {
+    match cell {
+        Cell::Number(number) | Cell::Identifier(number) => number.to_string(),
+        Cell::Text(text) => text,
+        Cell::List(names) => names.join(";"),
+        Cell::Address(address) => address.to_string(),
+        Cell::Time(time) => time.to_string(),
+    }
+}
+
+/// A line for each interface, with what is in force.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record([
+        "instance",
+        "interface",
+        "ifindex",
+        "mode",
+        "program_id",
+        "attached_at",
+        "drop",
+        "ports",
+        "sources",
+    ])?;
+    for interface in &status.interfaces {
+        csv.write_record([
+            &status.instance,
+            &interface.name,
+            &interface.ifindex.to_string(),
+            &interface.mode,
+            &status.program_id.to_string(),
+            &status.attached_at.to_string(),
+            &status.drop.join(";"),
+            &status.ports,
+            &status.sources.to_string(),
+        ])?;
+    }
+    csv.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats;
+
+    #[test]
+    fn sections_are_tables_with_a_header() {
+        for (by, expected) in [
+            (
+                Section::Total,
+                "packets,bytes,sip,requests,responses,keepalives,malformed,scanner,dropped,\
+                 would_drop,passed,fragments,unreadable\n\
+                 1235564,500084700,1234662,1234622,40,900,2,1234610,1234570,40,994,5,1\n",
+            ),
+            (
+                Section::Method,
+                "method,packets,bytes,scanner,dropped,would_drop\n\
+                 REGISTER,15,7200,3,3,0\n\
+                 OPTIONS,1234607,500016000,1234607,1234567,40\n",
+            ),
+            (
+                Section::Tool,
+                "tool,kind,packets,dropped,would_drop\n\
+                 sipvicious,scanner,1234570,1234570,0\n\
+                 nmap,scanner,40,0,40\n",
+            ),
+            (
+                Section::Port,
+                "port,packets,scanner,dropped\n\
+                 5061,1234610,1234610,1234570\n\
+                 5060,954,0,0\n",
+            ),
+        ] {
+            let mut out = Vec::new();
+            section(&mut out, &stats::tests::snapshot(), by).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{by:?}");
+        }
+    }
+
+    #[test]
+    fn lists_are_joined_and_times_are_rfc_3339() {
+        let mut out = Vec::new();
+        section(&mut out, &stats::tests::snapshot(), Section::Source).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = out.lines().collect();
+        assert_eq!(lines.len(), 5);
+        assert_eq!(
+            lines[1],
+            "192.0.2.7,1234570,500001200,1234570,1234570,0,REGISTER=3;OPTIONS=1234567,\
+             sipvicious,,4,2026-11-23T05:55:00.000Z,2026-11-23T05:59:58.500Z"
+        );
+        assert!(lines[3].contains(",nmap;sipvicious,"), "{}", lines[3]);
+    }
+}

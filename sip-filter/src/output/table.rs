@@ -1,0 +1,484 @@
+//! Tables for people: aligned, with thousands separated, and no wider than they need be.
+//!
+//! A table that does not fit the terminal does without its least telling columns; CSV and
+//! JSON always have all of them.
+
+use std::io::{self, Write};
+
+use super::Terminal;
+use crate::stats::{
+    Cell, Column, Interface, PACKETS, Row, Section, Snapshot, Status, Totals, WallTime,
+};
+
+/// How many sources the overview shows unless the operator says otherwise.
+pub const OVERVIEW_SOURCES: usize = 10;
+/// How many ports the overview shows: those of the default, and some.
+const OVERVIEW_PORTS: usize = 50;
+
+/// Blanks between columns.
+const GAP: usize = 2;
+
+// SGR sequences (ECMA-48 section 8.3.117).
+const PLAIN: &str = "";
+const BOLD: &str = "\x1b[1m";
+const RED: &str = "\x1b[31m";
+const YELLOW: &str = "\x1b[33m";
+const RESET: &str = "\x1b[0m";
+
+/// How a listing is laid out.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout<'a> {
+    /// Where it goes.
+    pub terminal: Terminal,
+    /// The moment from which ages are counted.
+    pub now: WallTime,
+    /// The column that it is sorted by, which is shown whatever the width.
+    pub sorted_by: &'a str,
+}
+
+/// Totals, then each section, of the sources the first `sources`.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn overview(
+    out: &mut dyn Write,
+    snapshot: &Snapshot,
+    sources: usize,
+    layout: Layout<'_>,
+) -> io::Result<()> {
+    let others = Layout {
+        sorted_by: PACKETS,
+        ..layout
+    };
+    writeln!(out, "{}\n", heading(snapshot))?;
+    write!(out, "{}", totals(&snapshot.totals, layout.terminal))?;
+    listing(out, &snapshot.methods, usize::MAX, "method", others)?;
+    listing(out, &snapshot.tools, usize::MAX, "tool", others)?;
+    listing(out, &snapshot.ports, OVERVIEW_PORTS, "port", others)?;
+    listing(out, &snapshot.sources, sources, "source", layout)
+}
+
+/// The first rows as a table with an empty line before it, and how many more there are;
+/// nothing at all without rows.
+fn listing<R: Row>(
+    out: &mut dyn Write,
+    rows: &[R],
+    limit: usize,
+    by: &str,
+    layout: Layout<'_>,
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let shown = rows.len().min(limit);
+    write!(out, "\n{}", table(&rows[..shown], layout))?;
+    match rows.len() - shown {
+        0 => Ok(()),
+        more => writeln!(out, "and {} more: --by {by}", thousands(more as u64)),
+    }
+}
+
+/// One section of a snapshot.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn section(
+    out: &mut dyn Write,
+    snapshot: &Snapshot,
+    section: Section,
+    layout: Layout<'_>,
+) -> io::Result<()> {
+    let table = match section {
+        Section::Total => totals(&snapshot.totals, layout.terminal),
+        Section::Method => table(&snapshot.methods, layout),
+        Section::Tool => table(&snapshot.tools, layout),
+        Section::Port => table(&snapshot.ports, layout),
+        Section::Source => table(&snapshot.sources, layout),
+    };
+    write!(out, "{table}")
+}
+
+/// What is attached, and what is in force there.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn status(out: &mut dyn Write, status: &Status, others: &[String]) -> io::Result<()> {
+    let mut lines = vec![("instance", status.instance.clone())];
+    for interface in &status.interfaces {
+        let Interface {
+            name,
+            ifindex,
+            mode,
+        } = interface;
+        lines.push(("interface", format!("{name} (index {ifindex}, {mode})")));
+    }
+    lines.push(("policy", status.policy()));
+    lines.push(("ports", status.ports.clone()));
+    lines.push((
+        "sources",
+        format!("at most {}", thousands(status.sources.into())),
+    ));
+    lines.push(("program", status.program_id.to_string()));
+    lines.push(("attached", status.attached_at.to_string()));
+    if !others.is_empty() {
+        lines.push(("others", others.join(", ")));
+    }
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in lines {
+        writeln!(out, "{name:width$}  {value}")?;
+    }
+    Ok(())
+}
+
+/// Whose numbers these are: `default on eth0 (native), 2026-11-23T06:00:00.000Z`.
+pub fn heading(snapshot: &Snapshot) -> String {
+    let interfaces: Vec<_> = snapshot
+        .interfaces
+        .iter()
+        .map(|interface| format!("{} ({})", interface.name, interface.mode))
+        .collect();
+    let interfaces = match interfaces.is_empty() {
+        true => "no interface".to_owned(),
+        false => interfaces.join(", "),
+    };
+    format!("{} on {interfaces}, {}", snapshot.instance, snapshot.time)
+}
+
+/// Totals as lines of names and numbers, as many side by side as fit.
+pub fn totals(totals: &Totals, terminal: Terminal) -> String {
+    // Totals have no age, so any moment is as good.
+    let now = WallTime::from_ns(0);
+    let fields: Vec<_> = Totals::COLUMNS
+        .iter()
+        .map(|column| {
+            let cell = (column.cell)(totals);
+            let style = style(column.name, &cell, terminal);
+            (title(column.name), text(cell, now), style)
+        })
+        .collect();
+    let side_by_side = |across: usize| {
+        let lines = fields.len().div_ceil(across);
+        let pairs = fields.chunks(lines).flat_map(|fields| {
+            let mut names = Rendered::new("", 0, false);
+            let mut numbers = Rendered::new("", 0, true);
+            for (name, number, style) in fields {
+                names.push(name.clone(), PLAIN);
+                numbers.push(number.clone(), style);
+            }
+            [names, numbers]
+        });
+        pairs.collect::<Vec<_>>()
+    };
+    let fitting = [3, 2]
+        .into_iter()
+        .map(side_by_side)
+        .find(|columns| width(columns) <= terminal.width);
+    lay_out(&fitting.unwrap_or_else(|| side_by_side(1)))
+}
+
+/// Rows under a header.
+pub fn table<R: Row>(rows: &[R], layout: Layout<'_>) -> String {
+    let mut columns: Vec<_> = R::COLUMNS
+        .iter()
+        .map(|column| render(column, rows, layout))
+        .filter(|column| rows.is_empty() || column.says_something())
+        .collect();
+    // The first column names the row and the one sorted by explains the order: both stay.
+    while width(&columns) > layout.terminal.width
+        && let Some((least, _)) = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.rank > 0 && column.name != layout.sorted_by)
+            .max_by_key(|(_, column)| column.rank)
+    {
+        columns.remove(least);
+    }
+    lay_out(&columns)
+}
+
+fn render<R>(column: &Column<R>, rows: &[R], layout: Layout<'_>) -> Rendered {
+    let cells: Vec<_> = rows.iter().map(column.cell).collect();
+    let is_left = |cell: &Cell| matches!(cell, Cell::Text(_) | Cell::List(_) | Cell::Address(_));
+    let right = !cells.first().is_some_and(is_left);
+    let mut rendered = Rendered::new(column.name, column.rank, right);
+    let header = if layout.terminal.colour { BOLD } else { PLAIN };
+    rendered.push(title(column.name), header);
+    for cell in cells {
+        let style = style(column.name, &cell, layout.terminal);
+        rendered.push(text(cell, layout.now), style);
+    }
+    rendered
+}
+
+/// A column as text.
+struct Rendered {
+    name: &'static str,
+    rank: u8,
+    right: bool,
+    /// Texts from the top down, its header among them, each with its style.
+    texts: Vec<(String, &'static str)>,
+    /// Of the longest text, in characters.
+    width: usize,
+}
+
+impl Rendered {
+    fn new(name: &'static str, rank: u8, right: bool) -> Self {
+        Self {
+            name,
+            rank,
+            right,
+            texts: Vec::new(),
+            width: 0,
+        }
+    }
+
+    fn push(&mut self, text: String, style: &'static str) {
+        self.width = self.width.max(text.chars().count());
+        self.texts.push((text, style));
+    }
+
+    /// Whether anything stands below the header.
+    fn says_something(&self) -> bool {
+        self.texts.iter().skip(1).any(|(text, _)| !text.is_empty())
+    }
+}
+
+fn width(columns: &[Rendered]) -> usize {
+    let texts: usize = columns.iter().map(|column| column.width).sum();
+    texts + GAP * columns.len().saturating_sub(1)
+}
+
+/// Columns side by side, each line with its end and without blanks before it.
+fn lay_out(columns: &[Rendered]) -> String {
+    let lines = columns
+        .iter()
+        .map(|column| column.texts.len())
+        .max()
+        .unwrap_or(0);
+    let mut out = String::with_capacity(lines * (width(columns) + 1));
+    for line in 0..lines {
+        // Blanks are written when something follows them.
+        let mut blanks = 0;
+        for (at, column) in columns.iter().enumerate() {
+            if at > 0 {
+                blanks += GAP;
+            }
+            let (text, style) = match column.texts.get(line) {
+                Some((text, style)) => (text.as_str(), *style),
+                None => ("", PLAIN),
+            };
+            let padding = column.width - text.chars().count();
+            if text.is_empty() {
+                blanks += padding;
+                continue;
+            }
+            if column.right {
+                blanks += padding;
+            }
+            out.extend(std::iter::repeat_n(' ', blanks));
+            out.push_str(style);
+            out.push_str(text);
+            if style != PLAIN {
+                out.push_str(RESET);
+            }
+            blanks = if column.right { 0 } else { padding };
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn text(cell: Cell, now: WallTime) -> String {
+    match cell {
+        Cell::Number(number) => thousands(number),
+        Cell::Identifier(number) => number.to_string(),
+        Cell::Text(text) => text,
+        Cell::List(names) => names.join(", "),
+        Cell::Address(address) => address.to_string(),
+        Cell::Time(time) => age(now.seconds_since(time)),
+    }
+}
+
+/// A column's name as people read it.
+fn title(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// What a cell of the column with that name is written in: numbers that matter stand out.
+fn style(name: &str, cell: &Cell, terminal: Terminal) -> &'static str {
+    match name {
+        _ if !terminal.colour || *cell == Cell::Number(0) => PLAIN,
+        "dropped" => RED,
+        "scanner" | "would_drop" => YELLOW,
+        _ => PLAIN,
+    }
+}
+
+/// A number with its thousands separated: 1,234,567.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How long ago, in the largest unit of which there are at least two: `90s ago`, `3h ago`.
+fn age(seconds: u64) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let (number, unit) = match seconds {
+        0..120 => (seconds, 's'),
+        120..7200 => (seconds / MINUTE, 'm'),
+        7200..172_800 => (seconds / HOUR, 'h'),
+        _ => (seconds / DAY, 'd'),
+    };
+    format!("{number}{unit} ago")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats;
+
+    fn printed(by: Option<Section>, terminal: Terminal, sorted_by: &str) -> String {
+        let snapshot = stats::tests::snapshot();
+        let layout = Layout {
+            terminal,
+            now: snapshot.time,
+            sorted_by,
+        };
+        let mut out = Vec::new();
+        match by {
+            Some(by) => section(&mut out, &snapshot, by, layout),
+            None => overview(&mut out, &snapshot, 3, layout),
+        }
+        .unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn tables_are_aligned() {
+        let tools = printed(Some(Section::Tool), Terminal::NONE, PACKETS);
+        let expected = [
+            "tool        kind       packets    dropped  would drop",
+            "sipvicious  scanner  1,234,570  1,234,570           0",
+            "nmap        scanner         40          0          40",
+        ];
+        assert_eq!(tools.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn an_overview_fits_eighty_columns() {
+        let overview = printed(None, Terminal::NONE, PACKETS);
+        for line in overview.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        for shown in [
+            "sipvicious",
+            "OPTIONS",
+            "5061",
+            "192.0.2.7",
+            "unreadable",
+            "1,235,564",
+            "and 1 more: --by source",
+        ] {
+            assert!(overview.contains(shown), "{shown} is missing:\n{overview}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_table_keeps_its_first_column_and_the_one_sorted_by() {
+        let narrow = Terminal {
+            width: 30,
+            ..Terminal::NONE
+        };
+        let header = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        let by_packets = header(printed(Some(Section::Source), narrow, PACKETS));
+        assert_eq!(
+            by_packets.split_whitespace().collect::<Vec<_>>(),
+            ["source", "packets"]
+        );
+        let by_bytes = header(printed(Some(Section::Source), narrow, "bytes"));
+        assert_eq!(
+            by_bytes.split_whitespace().collect::<Vec<_>>(),
+            ["source", "packets", "bytes"]
+        );
+    }
+
+    #[test]
+    fn a_wide_table_has_every_column_that_says_something() {
+        let wide = Terminal {
+            width: 200,
+            ..Terminal::NONE
+        };
+        let table = printed(Some(Section::Source), wide, PACKETS);
+        let header = table.lines().next().unwrap_or_default();
+        for name in [
+            "bytes",
+            "methods",
+            "tools",
+            "ports",
+            "first seen",
+            "last seen",
+        ] {
+            assert!(header.contains(name), "{name} is missing: {header}");
+        }
+        assert!(!header.contains("behaviours"), "{header}");
+    }
+
+    #[test]
+    fn colour_is_only_where_it_is_wanted() {
+        let coloured = Terminal {
+            colour: true,
+            ..Terminal::NONE
+        };
+        assert!(!printed(None, Terminal::NONE, PACKETS).contains('\x1b'));
+        let colours = printed(None, coloured, PACKETS);
+        assert!(colours.contains('\x1b'));
+        // Without its colours it is the same table.
+        let mut plain = String::new();
+        for (at, part) in colours.split('\x1b').enumerate() {
+            plain += if at == 0 {
+                part
+            } else {
+                part.split_once('m').unwrap().1
+            };
+        }
+        assert_eq!(plain, printed(None, Terminal::NONE, PACKETS));
+    }
+
+    #[test]
+    fn numbers_and_ages_are_written_for_people() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (12_345, "12,345"),
+            (123_456, "123,456"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+        for (seconds, text) in [
+            (0, "0s ago"),
+            (119, "119s ago"),
+            (120, "2m ago"),
+            (7_199, "119m ago"),
+            (7_200, "2h ago"),
+            (172_799, "47h ago"),
+            (172_800, "2d ago"),
+            (86_400 * 400, "400d ago"),
+        ] {
+            assert_eq!(age(seconds), text);
+        }
+    }
+}

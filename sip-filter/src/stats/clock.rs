@@ -1,0 +1,117 @@
+//! Times: from the kernel's monotonic nanoseconds to the wall clock.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::kernel;
+
+/// A moment of the wall clock, printed as RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WallTime(Timestamp);
+
+impl WallTime {
+    /// From nanoseconds since 1970; beyond the year 9999, that year's end.
+    pub fn from_ns(ns: u64) -> Self {
+        Self::from_wide_ns(i128::from(ns))
+    }
+
+    fn from_wide_ns(ns: i128) -> Self {
+        let nearest = if ns < 0 {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        };
+        Self(Timestamp::from_nanosecond(ns).unwrap_or(nearest))
+    }
+
+    /// Whole seconds from `earlier` until this, 0 if it is not earlier.
+    pub fn seconds_since(self, earlier: Self) -> u64 {
+        let seconds = self.0.as_second() - earlier.0.as_second();
+        u64::try_from(seconds).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0)
+    }
+}
+
+impl Serialize for WallTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Both clocks at one moment. What the kernel stamped before the machine slept appears later
+/// than it was, by the length of the sleep, for the monotonic clock stops then.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    wall: WallTime,
+    /// Nanoseconds of the kernel's monotonic clock.
+    monotonic: u64,
+}
+
+impl Clock {
+    /// Both clocks now.
+    pub fn now() -> Self {
+        Self::new(WallTime(Timestamp::now()), kernel::monotonic_ns())
+    }
+
+    /// Both clocks at whatever moment.
+    pub fn new(wall: WallTime, monotonic: u64) -> Self {
+        Self { wall, monotonic }
+    }
+
+    /// The moment.
+    pub fn wall(self) -> WallTime {
+        self.wall
+    }
+
+    /// When the monotonic clock showed `monotonic` nanoseconds. 0 stands for now: the kernel
+    /// has made the entry and is about to stamp it.
+    pub fn at(self, monotonic: u64) -> WallTime {
+        if monotonic == 0 {
+            return self.wall;
+        }
+        let ago = self.monotonic.saturating_sub(monotonic);
+        WallTime::from_wide_ns(self.wall.0.as_nanosecond() - i128::from(ago))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-23T06:00:00Z.
+    const WALL: u64 = 1_795_413_600_000_000_000;
+
+    #[test]
+    fn monotonic_times_become_wall_times() {
+        let clock = Clock::new(WallTime::from_ns(WALL), 90_000_000_000);
+        for (monotonic, expected) in [
+            (90_000_000_000, "2026-11-23T06:00:00.000Z"),
+            (89_999_000_000, "2026-11-23T05:59:59.999Z"),
+            (30_000_000_000, "2026-11-23T05:59:00.000Z"),
+            (0, "2026-11-23T06:00:00.000Z"),
+            (90_000_000_001, "2026-11-23T06:00:00.000Z"),
+        ] {
+            assert_eq!(clock.at(monotonic).to_string(), expected, "at {monotonic}");
+        }
+    }
+
+    #[test]
+    fn ages_are_whole_seconds() {
+        let now = WallTime::from_ns(WALL);
+        assert_eq!(
+            now.seconds_since(WallTime::from_ns(WALL - 61_000_000_000)),
+            61
+        );
+        assert_eq!(
+            now.seconds_since(WallTime::from_ns(WALL + 61_000_000_000)),
+            0
+        );
+    }
+}

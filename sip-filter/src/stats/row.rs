@@ -1,0 +1,220 @@
+//! Rows and columns: what a listing shows and can be sorted by, declared once for tables,
+//! CSV and `--sort`.
+
+use std::{cmp::Ordering, net::IpAddr};
+
+use anyhow::{Result, anyhow};
+
+use super::{Method, Port, Source, Tool, Totals, WallTime};
+
+/// What stands in one place of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// A count.
+    Number(u64),
+    /// An identifier made of digits, which is no count.
+    Identifier(u64),
+    /// A name.
+    Text(String),
+    /// Several names.
+    List(Vec<String>),
+    /// An address.
+    Address(IpAddr),
+    /// A moment.
+    Time(WallTime),
+}
+
+impl Cell {
+    /// Which of two cells of a column is listed first: the larger count, the later moment,
+    /// the name, address or identifier that comes first.
+    fn listed_before(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Number(this), Self::Number(other)) => other.cmp(this),
+            (Self::Time(this), Self::Time(other)) => other.cmp(this),
+            (Self::Identifier(this), Self::Identifier(other)) => this.cmp(other),
+            (Self::Text(this), Self::Text(other)) => this.cmp(other),
+            (Self::List(this), Self::List(other)) => this.cmp(other),
+            (Self::Address(this), Self::Address(other)) => this.cmp(other),
+            // A column holds cells of one kind.
+            _ => Ordering::Equal,
+        }
+    }
+}
+
+/// One column of a listing of `R`.
+pub struct Column<R> {
+    /// Its name in CSV, as in JSON.
+    pub name: &'static str,
+    /// How soon a table that is too wide does without it; 0 stays whatever the width.
+    pub rank: u8,
+    /// What stands in it.
+    pub cell: fn(&R) -> Cell,
+}
+
+/// What can be listed.
+pub trait Row: Sized + 'static {
+    /// Its columns; the first one identifies the row.
+    const COLUMNS: &'static [Column<Self>];
+}
+
+/// The column that listings are sorted by unless the operator says otherwise.
+pub const PACKETS: &str = "packets";
+
+/// The column with that name.
+///
+/// # Errors
+///
+/// When there is none: the message names those that there are.
+pub fn check_column<R: Row>(name: &str) -> Result<()> {
+    match R::COLUMNS.iter().find(|column| column.name == name) {
+        Some(_) => Ok(()),
+        None => {
+            let names: Vec<_> = R::COLUMNS.iter().map(|column| column.name).collect();
+            Err(anyhow!(
+                "there is no column `{name}` to sort by; there are {}",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+/// Sorts by the column with that name, and where it is equal by the first column. Leaves the
+/// rows as they are when there is no such column.
+pub fn sort<R: Row>(rows: &mut Vec<R>, name: &str) {
+    let Some(column) = R::COLUMNS.iter().find(|column| column.name == name) else {
+        return;
+    };
+    let identity = R::COLUMNS[0].cell;
+    let mut keyed: Vec<_> = rows
+        .drain(..)
+        .map(|row| ((column.cell)(&row), identity(&row), row))
+        .collect();
+    keyed.sort_by(|(one, its, _), (other, others, _)| {
+        one.listed_before(other)
+            .then_with(|| its.listed_before(others))
+    });
+    rows.extend(keyed.into_iter().map(|(_, _, row)| row));
+}
+
+/// A column of counts.
+macro_rules! count {
+    ($name:ident, $rank:literal) => {
+        Column {
+            name: stringify!($name),
+            rank: $rank,
+            cell: |row| Cell::Number(u64::from(row.$name)),
+        }
+    };
+}
+
+impl Row for Totals {
+    const COLUMNS: &'static [Column<Self>] = &[
+        count!(packets, 0),
+        count!(bytes, 0),
+        count!(sip, 0),
+        count!(requests, 0),
+        count!(responses, 0),
+        count!(keepalives, 0),
+        count!(malformed, 0),
+        count!(scanner, 0),
+        count!(dropped, 0),
+        count!(would_drop, 0),
+        count!(passed, 0),
+        count!(fragments, 0),
+        count!(unreadable, 0),
+    ];
+}
+
+impl Row for Method {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "method",
+            rank: 0,
+            cell: |row| Cell::Text(row.method.to_owned()),
+        },
+        count!(packets, 0),
+        count!(bytes, 3),
+        count!(scanner, 1),
+        count!(dropped, 0),
+        count!(would_drop, 1),
+    ];
+}
+
+impl Row for Tool {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "tool",
+            rank: 0,
+            cell: |row| Cell::Text(row.tool.clone()),
+        },
+        Column {
+            name: "kind",
+            rank: 2,
+            cell: |row| Cell::Text(row.kind.to_owned()),
+        },
+        count!(packets, 0),
+        count!(dropped, 0),
+        count!(would_drop, 1),
+    ];
+}
+
+impl Row for Port {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "port",
+            rank: 0,
+            cell: |row| Cell::Identifier(u64::from(row.port)),
+        },
+        count!(packets, 0),
+        count!(scanner, 1),
+        count!(dropped, 0),
+    ];
+}
+
+impl Row for Source {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "source",
+            rank: 0,
+            cell: |row| Cell::Address(row.source),
+        },
+        count!(packets, 0),
+        count!(bytes, 7),
+        count!(scanner, 2),
+        count!(dropped, 1),
+        count!(would_drop, 3),
+        Column {
+            name: "methods",
+            rank: 6,
+            cell: |row| {
+                let methods = row.methods.iter();
+                Cell::List(
+                    methods
+                        .map(|(name, packets)| format!("{name}={packets}"))
+                        .collect(),
+                )
+            },
+        },
+        Column {
+            name: "tools",
+            rank: 4,
+            cell: |row| Cell::List(row.tools.clone()),
+        },
+        Column {
+            name: "behaviours",
+            rank: 9,
+            cell: |row| Cell::List(row.behaviours.clone()),
+        },
+        count!(ports, 6),
+        Column {
+            name: "first_seen",
+            rank: 8,
+            cell: |row| Cell::Time(row.first_seen),
+        },
+        Column {
+            name: "last_seen",
+            rank: 5,
+            cell: |row| Cell::Time(row.last_seen),
+        },
+    ];
+}

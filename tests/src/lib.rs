@@ -1,0 +1,20 @@
+//! What the end-to-end tests and the demo are made of.
+//!
+//! [`packet`] and [`messages`] say what is on the wire. [`namespace`] gives every test a
+//! network of its own, in which [`process`] runs programs, [`tools`] the real tools, [`registrar`] answers them and
+//! [`watch`] counts what passes. [`sip_filter`] is the loader as its users start it, and
+//! [`stats`] what it says.
+//!
+//! Everything here panics with its cause rather than return it: there is nothing else that
+//! a test could do. Everything cleans up after itself, whatever ends the test.
+
+pub mod messages;
+pub mod namespace;
+pub mod packet;
+pub mod process;
+pub mod registrar;
+pub mod sip_filter;
+pub mod stats;
+pub mod tools;
+mod vlan;
+pub mod watch;

@@ -1,0 +1,205 @@
+//! The loader as its users start it: the program `sip-filter`, in a namespace, with an
+//! instance and a BPF file system of the test's own.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::{
+    namespace::{Bpffs, FILTERED, Namespace},
+    process::{self, Finished, Running},
+    stats::Stats,
+};
+
+/// How long any command of the loader may take: the verifier alone takes a while.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The instance's name in tests; the BPF file system is what keeps them apart.
+const INSTANCE: &str = "test";
+
+/// The program's path: `SIP_FILTER_BIN`, or what was last built beside this test.
+///
+/// # Panics
+///
+/// If it is not there.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("SIP_FILTER_BIN") {
+        let path = PathBuf::from(path);
+        assert!(
+            path.is_file(),
+            "SIP_FILTER_BIN names {path:?}, which is no file"
+        );
+        return path;
+    }
+    // Tests are `target/PROFILE/deps/NAME`, programs `target/PROFILE/NAME`.
+    let target_of_this = std::env::current_exe().ok().and_then(|path| {
+        let profile = path
+            .ancestors()
+            .find(|folder| folder.join("deps").is_dir())?;
+        Some(profile.parent()?.to_owned())
+    });
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let candidates = target_of_this
+        .into_iter()
+        .chain([target])
+        .flat_map(|target| {
+            ["release", "debug"].map(|profile| target.join(profile).join("sip-filter"))
+        });
+    let built = candidates.filter(|path| path.is_file()).max_by_key(|path| {
+        let metadata = path.metadata().and_then(|metadata| metadata.modified());
+        metadata.ok()
+    });
+    match built {
+        Some(path) => path,
+        None => panic!(
+            "sip-filter is not built: run `cargo xtask build`, or set SIP_FILTER_BIN to its path"
+        ),
+    }
+}
+
+/// The loader in a namespace. What it has attached is detached when this is dropped.
+#[derive(Debug)]
+pub struct SipFilter<'a> {
+    namespace: &'a Namespace,
+    bpffs: Bpffs,
+    instance: &'static str,
+}
+
+impl<'a> SipFilter<'a> {
+    /// The loader in this namespace.
+    pub fn new(namespace: &'a Namespace) -> Self {
+        Self::named(namespace, INSTANCE)
+    }
+
+    /// The same with an instance of this name.
+    pub fn named(namespace: &'a Namespace, instance: &'static str) -> Self {
+        let bpffs = Bpffs::new();
+        Self {
+            namespace,
+            bpffs,
+            instance,
+        }
+    }
+
+    /// The BPF file system that holds its pins.
+    pub fn bpffs(&self) -> &Bpffs {
+        &self.bpffs
+    }
+
+    /// The folder of its pins.
+    pub fn pins(&self) -> PathBuf {
+        self.bpffs.path().join("sip-filter").join(self.instance)
+    }
+
+    /// A command, with the instance and the BPF file system given.
+    pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = self.command_for_all(arguments);
+        command.args(["--name", self.instance]);
+        command
+    }
+
+    /// A command, with the BPF file system given: about every instance in it.
+    pub fn command_for_all(
+        &self,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Command {
+        let mut command = self.namespace.command(binary());
+        command
+            .args(arguments)
+            .arg("--bpffs")
+            .arg(self.bpffs.path());
+        command.env_remove("RUST_LOG");
+        command
+    }
+
+    /// Runs a command to its end, whatever that is; its words are separated by blanks.
+    pub fn attempt(&self, line: &str) -> Finished {
+        process::run(self.command(line.split_whitespace()), PATIENCE)
+    }
+
+    /// Runs a command to its end and gives what it wrote to standard output.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub fn succeed(&self, line: &str) -> String {
+        self.attempt(line).successful().stdout
+    }
+
+    /// `attach` to [`FILTERED`] with these options.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub fn attach(&self, options: &str) {
+        self.succeed(&format!("attach -i {FILTERED} {options}"));
+    }
+
+    /// `run` on [`FILTERED`] with these options, once it is attached, or has replaced the
+    /// program that was.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub fn run(&self, options: &str) -> Running {
+        let before = self.namespace.xdp_program(FILTERED);
+        let line = format!("run -i {FILTERED} {options}");
+        let mut running = Running::start(self.command(line.split_whitespace()));
+        running.wait_until("its program was attached", PATIENCE, |_| {
+            let now = self.namespace.xdp_program(FILTERED);
+            now.is_some() && now != before && self.attempt("stats").status.success()
+        });
+        running
+    }
+
+    /// `detach`.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub fn detach(&self) {
+        self.succeed("detach");
+    }
+
+    /// `detach --all`.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub fn detach_all(&self) {
+        process::run(self.command_for_all(["detach", "--all"]), PATIENCE).successful();
+    }
+
+    /// Nothing of the filter is there any more, or yet.
+    ///
+    /// # Panics
+    ///
+    /// If a program is attached to [`FILTERED`], or anything is pinned.
+    pub fn assert_absent(&self) {
+        let program = self.namespace.xdp_program(FILTERED);
+        assert_eq!(program, None, "a program is attached to {FILTERED}");
+        let pins = self.bpffs.entries();
+        assert!(pins.is_empty(), "pinned: {pins:?}");
+    }
+
+    /// `stats`, of a process of its own.
+    ///
+    /// # Panics
+    ///
+    /// If it fails, or the counts contradict each other.
+    pub fn stats(&self) -> Stats {
+        Stats::read(&self.succeed("stats --format json"))
+    }
+}
+
+impl Drop for SipFilter<'_> {
+    fn drop(&mut self) {
+        // Unmounting would do as well, but not at once. A failure is the tests' to find.
+        if self.pins().exists() {
+            let _ = self.command_for_all(["detach", "--all"]).output();
+        }
+    }
+}

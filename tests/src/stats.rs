@@ -1,0 +1,222 @@
+//! What `sip-filter stats --format json` says, as its contract names it.
+//!
+//! A field that is missing or has another type fails the test that reads it; further fields
+//! may be added.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The whole document.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Stats {
+    /// When it was read, RFC 3339.
+    pub time: String,
+    /// The instance's name.
+    pub instance: String,
+    /// Where the filter is attached.
+    pub interfaces: Vec<Interface>,
+    /// Everything together.
+    pub totals: Totals,
+    /// By method name.
+    pub methods: BTreeMap<String, Method>,
+    /// By tool.
+    pub tools: Vec<Tool>,
+    /// By destination port.
+    pub ports: Vec<Port>,
+    /// By source address.
+    pub sources: Vec<Source>,
+}
+
+/// An interface to which the filter is attached.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub ifindex: u32,
+    /// `native`, `skb` or `hw`.
+    pub mode: String,
+}
+
+/// Everything together.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named in the contract")]
+pub struct Totals {
+    pub packets: u64,
+    pub bytes: u64,
+    pub sip: u64,
+    pub requests: u64,
+    pub responses: u64,
+    pub keepalives: u64,
+    pub malformed: u64,
+    pub scanner: u64,
+    pub dropped: u64,
+    pub would_drop: u64,
+    pub passed: u64,
+    pub fragments: u64,
+}
+
+/// Requests of one method.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named in the contract")]
+pub struct Method {
+    pub packets: u64,
+    pub bytes: u64,
+    pub scanner: u64,
+    pub dropped: u64,
+    pub would_drop: u64,
+}
+
+/// Packets of one tool.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named in the contract")]
+pub struct Tool {
+    pub tool: String,
+    pub kind: String,
+    pub packets: u64,
+    pub dropped: u64,
+    pub would_drop: u64,
+}
+
+/// Packets to one port.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named in the contract")]
+pub struct Port {
+    pub port: u16,
+    pub packets: u64,
+    pub scanner: u64,
+    pub dropped: u64,
+}
+
+/// Packets of one source.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named in the contract")]
+pub struct Source {
+    pub source: String,
+    pub packets: u64,
+    pub bytes: u64,
+    pub scanner: u64,
+    pub dropped: u64,
+    pub would_drop: u64,
+    pub methods: BTreeMap<String, u64>,
+    pub tools: Vec<String>,
+    pub behaviours: Vec<String>,
+    pub ports: u64,
+    pub first_seen: String,
+    pub last_seen: String,
+}
+
+impl Stats {
+    /// Reads the document.
+    ///
+    /// # Panics
+    ///
+    /// If it is not as the contract says, or contradicts itself.
+    pub fn read(document: &str) -> Self {
+        let stats: Self = serde_json::from_str(document).unwrap_or_else(|error| {
+            panic!("not what the contract says: {error}\n{document}");
+        });
+        stats.agree();
+        stats
+    }
+
+    /// The source with this address.
+    ///
+    /// # Panics
+    ///
+    /// If it has not been counted.
+    pub fn source(&self, address: &str) -> &Source {
+        match self.sources.iter().find(|source| source.source == address) {
+            Some(source) => source,
+            None => panic!("nothing of {address} was counted: {:?}", self.sources),
+        }
+    }
+
+    /// The tool with this name.
+    ///
+    /// # Panics
+    ///
+    /// If it has not been met.
+    pub fn tool(&self, name: &str) -> &Tool {
+        match self.tools.iter().find(|tool| tool.tool == name) {
+            Some(tool) => tool,
+            None => panic!("{name} was not met: {:?}", self.tools),
+        }
+    }
+
+    /// The counts of this method, none where it was not met.
+    pub fn method(&self, name: &str) -> Method {
+        self.methods.get(name).copied().unwrap_or_default()
+    }
+
+    /// Every packet is exactly one of each: whatever it is counted by, the sums agree.
+    ///
+    /// Holds while no packet arrives, and as long as no source had to be forgotten.
+    fn agree(&self) {
+        let Totals {
+            packets,
+            bytes,
+            sip,
+            requests,
+            responses,
+            keepalives,
+            malformed,
+            scanner,
+            dropped,
+            would_drop,
+            passed,
+            fragments: _,
+        } = self.totals;
+        let methods = |count: fn(&Method) -> u64| self.methods.values().map(count).sum::<u64>();
+        let ports = |count: fn(&Port) -> u64| self.ports.iter().map(count).sum::<u64>();
+        let sources = |count: fn(&Source) -> u64| self.sources.iter().map(count).sum::<u64>();
+        let sums = [
+            (
+                "what packets are",
+                requests + responses + keepalives + malformed,
+                packets,
+            ),
+            ("verdicts", passed + dropped, packets),
+            ("requests and responses", requests + responses, sip),
+            ("methods", methods(|method| method.packets), requests),
+            (
+                "scanner packets by method",
+                methods(|method| method.scanner),
+                scanner,
+            ),
+            (
+                "would drop by method",
+                methods(|method| method.would_drop),
+                would_drop,
+            ),
+            ("ports", ports(|port| port.packets), packets),
+            (
+                "scanner packets by port",
+                ports(|port| port.scanner),
+                scanner,
+            ),
+            ("dropped by port", ports(|port| port.dropped), dropped),
+            ("sources", sources(|source| source.packets), packets),
+            ("bytes by source", sources(|source| source.bytes), bytes),
+            (
+                "scanner packets by source",
+                sources(|source| source.scanner),
+                scanner,
+            ),
+            (
+                "dropped by source",
+                sources(|source| source.dropped),
+                dropped,
+            ),
+            (
+                "would drop by source",
+                sources(|source| source.would_drop),
+                would_drop,
+            ),
+        ];
+        for (what, sum, total) in sums {
+            assert_eq!(sum, total, "{what} and the totals disagree: {self:#?}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What cannot be done is refused in one line that names the cause and the way out, and
+//! nothing is attached or pinned for it.
+
+use std::{
+    fs, io,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use aya::{
+    Ebpf,
+    programs::{Xdp, XdpMode},
+};
+use sip_filter_tests::{
+    namespace::{FILTERED, Folder, Link, Namespace},
+    process::{self, Finished},
+    sip_filter::{self, SipFilter},
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// It failed in one line that holds each of the words.
+fn assert_failed(finished: &Finished, words: &[&str]) {
+    assert_eq!(finished.status.code(), Some(1), "{finished}");
+    assert_eq!(
+        finished.stderr.lines().count(),
+        1,
+        "not one line: {finished}"
+    );
+    assert_names(finished, words);
+}
+
+fn assert_names(finished: &Finished, words: &[&str]) {
+    for word in words {
+        let named = finished
+            .stderr
+            .to_lowercase()
+            .contains(&word.to_lowercase());
+        assert!(named, "'{word}' is not in the message: {finished}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    for (options, words) in [
+        ("--ports 70000", ["70000", "65535"].as_slice()),
+        ("--ports 5060-5050", &["5060-5050"]),
+        ("--ports 5060,,6060", &["--ports"]),
+        (
+            "--drop nothing-known",
+            &["nothing-known", "scanners", "options", "malformed"],
+        ),
+        ("--mode fast", &["fast", "native", "skb"]),
+        (&format!("-i {FILTERED}"), &[FILTERED, "twice"]),
+    ] {
+        for verb in ["attach", "run"] {
+            let refused = filter.attempt(&format!("{verb} -i {FILTERED} {options}"));
+            assert_eq!(refused.status.code(), Some(2), "{refused}");
+            assert_names(&refused, words);
+            filter.assert_absent();
+        }
+    }
+    for line in [
+        "attach",
+        "run",
+        "no-such-verb",
+        "stats --by colour",
+        "stats --format csv",
+    ] {
+        let refused = filter.attempt(line);
+        assert_eq!(refused.status.code(), Some(2), "{refused}");
+    }
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_named() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    for line in [
+        "attach -i absent0".to_owned(),
+        "run -i absent0".to_owned(),
+        // The one that is there is not left attached without the other.
+        format!("attach -i {FILTERED} -i absent0"),
+    ] {
+        assert_failed(&filter.attempt(&line), &["absent0"]);
+        filter.assert_absent();
+    }
+}
+
+#[test]
+fn reading_what_is_not_attached_fails_and_says_how_to_attach() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    for line in ["stats", "stats --format json", "status"] {
+        assert_failed(&filter.attempt(line), &["test", "attach"]);
+    }
+    filter.detach();
+    filter.assert_absent();
+}
+
+/// An XDP program that is not ours, attached until it is dropped.
+fn occupy(namespace: &Namespace, interface: &str) -> Ebpf {
+    let folder = std::env::var_os("SIP_FILTER_EBPF_DIR")
+        .unwrap_or_else(|| panic!("SIP_FILTER_EBPF_DIR is not set: run this with cargo"));
+    let object = Path::new(&folder).join("empty");
+    assert!(
+        object.is_file(),
+        "{object:?} is not built: run `cargo xtask build`"
+    );
+    let mut empty =
+        Ebpf::load_file(&object).unwrap_or_else(|error| panic!("cannot load {object:?}: {error}"));
+    let program: Result<&mut Xdp, _> = match empty.program_mut("empty") {
+        Some(program) => program.try_into(),
+        None => panic!("no program 'empty' in {object:?}"),
+    };
+    let attached = program.and_then(|program| {
+        program.load()?;
+        namespace
+            .inside(|| program.attach(interface, XdpMode::Driver))
+            .map(drop)
+    });
+    match attached {
+        Ok(()) => empty,
+        Err(error) => panic!("cannot attach 'empty' to {interface}: {error}"),
+    }
+}
+
+#[test]
+fn an_interface_with_another_program_is_left_to_it() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let _other = occupy(&link.server, FILTERED);
+    let Some(program) = link.server.xdp_program(FILTERED) else {
+        panic!("nothing is attached")
+    };
+    let id = program.to_string();
+    for mode in ["auto", "native", "skb"] {
+        let refused = filter.attempt(&format!("attach -i {FILTERED} --mode {mode}"));
+        assert_failed(&refused, &[FILTERED, &id, "empty"]);
+        assert_eq!(
+            link.server.xdp_program(FILTERED),
+            Some(program),
+            "with --mode {mode}"
+        );
+        assert!(filter.bpffs().entries().is_empty(), "something is pinned");
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_bpf_file_system_is_refused() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let folder = Folder::new();
+    for folder in [folder.path(), &folder.path().join("absent")] {
+        for verb in ["attach", "run"] {
+            let mut command = link.server.command(sip_filter::binary());
+            command.args([verb, "-i", FILTERED, "--bpffs"]).arg(folder);
+            let refused = process::run(command, PATIENCE);
+            assert_failed(&refused, &[&folder.to_string_lossy(), "mount", "bpf"]);
+            filter.assert_absent();
+        }
+    }
+    let left = fs::read_dir(folder.path()).map(Iterator::count);
+    assert_eq!(left.ok(), Some(0), "something was made in {folder:?}");
+}
+
+/// Gives up root when the command starts. After the namespace was entered, which needs it.
+fn as_nobody(command: &mut Command) {
+    const NOBODY: u32 = 65_534;
+    // SAFETY: async-signal-safe system calls alone between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            let given_up = libc::setgroups(0, std::ptr::null()) == 0
+                && libc::setgid(NOBODY) == 0
+                && libc::setuid(NOBODY) == 0;
+            if given_up {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        });
+    }
+}
+
+#[test]
+fn without_root_it_says_that_root_is_needed() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    // Where the program was built, not everybody may go.
+    let folder = Folder::new();
+    let copy = folder.path().join("sip-filter");
+    let copied = fs::copy(sip_filter::binary(), &copy)
+        .and_then(|_| fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)));
+    if let Err(error) = copied {
+        panic!("cannot copy the program to {copy:?}: {error}");
+    }
+    for verb in ["attach", "run"] {
+        let mut command = link.server.command(&copy);
+        command
+            .args([verb, "-i", FILTERED, "--bpffs"])
+            .arg(filter.bpffs().path());
+        as_nobody(&mut command);
+        let refused = process::run(command, PATIENCE);
+        assert_failed(&refused, &["root"]);
+        filter.assert_absent();
+    }
+}

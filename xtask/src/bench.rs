@@ -1,0 +1,45 @@
+//! Starts a benchmark of the tests package. Only what the benchmark prints goes to stdout, so
+//! that it can be piped; what cargo and setup have to say goes to stderr.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::{
+    build, command, privilege,
+    setup::{self, Purpose},
+    workspace::Workspace,
+};
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub enum Subject {
+    /// Nanoseconds a packet in the kernel, by BPF_PROG_TEST_RUN
+    Kernel {
+        /// Arguments of the benchmark, such as --format json
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// What `cargo xtask bench` does.
+pub fn measure(workspace: &Workspace, subject: &Subject) -> Result<()> {
+    let Subject::Kernel { arguments } = subject;
+    privilege::require_root()?;
+    let bpf_rustc = setup::prepare(workspace, Purpose::Run)?;
+    build::ebpf(workspace, &bpf_rustc)?;
+    let mut cargo = workspace.cargo();
+    cargo.args([
+        "bench",
+        "--package",
+        "sip-filter-tests",
+        "--bench",
+        "kernel",
+    ]);
+    command::run(
+        privilege::run_as_root(&mut cargo)?
+            .arg("--")
+            .args(arguments),
+    )
+}

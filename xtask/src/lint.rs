@@ -1,0 +1,41 @@
+//! Formatting and clippy, every warning an error. The eBPF crate is only checked for its
+//! formatting: clippy comes with the pinned compiler, which has no `core` for that target.
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    build, command,
+    setup::{self, Purpose},
+    workspace::Workspace,
+};
+
+/// What `cargo xtask lint` does.
+pub fn all(workspace: &Workspace) -> Result<()> {
+    formatting(workspace)?;
+    let bpf_rustc = setup::prepare(workspace, Purpose::Build)?;
+    build::ebpf(workspace, &bpf_rustc)?;
+    clippy(workspace)
+}
+
+/// Checks the formatting of every package.
+pub fn formatting(workspace: &Workspace) -> Result<()> {
+    command::run(workspace.cargo().args(["fmt", "--all", "--check"]))
+        .context("formatting differs; run `cargo fmt --all`, or if cargo has no fmt `rustup component add rustfmt`")
+}
+
+/// Runs clippy on all but the eBPF crate; the loader's build script needs its objects.
+pub fn clippy(workspace: &Workspace) -> Result<()> {
+    command::run(
+        workspace
+            .cargo()
+            .args([
+                "clippy",
+                "--workspace",
+                "--exclude",
+                "sip-filter-ebpf",
+                "--all-targets",
+            ])
+            .args(["--", "--deny", "warnings"]),
+    )
+    .context("clippy objects; if cargo has no clippy, run `rustup component add clippy`")
+}

@@ -1,0 +1,36 @@
+//! Runs every test of the workspace: the loader is built first and its path handed over, so
+//! that the end-to-end tests drive the binary that users get. They make their own network
+//! namespaces and need root for it; compiling them does not.
+
+use std::{env, ffi::OsString};
+
+use anyhow::Result;
+
+use crate::{
+    build, command, lint, privilege,
+    setup::{self, Purpose},
+    workspace::Workspace,
+};
+
+/// The variable in which the tests and the demo find the loader to drive.
+pub const LOADER_VARIABLE: &str = "SIP_FILTER_BIN";
+
+/// What `cargo xtask test` does. `arguments` are those of `cargo test`.
+pub fn all(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
+    privilege::require_root()?;
+    let lint = env::var_os("CI").is_some_and(|value| value == "true");
+    if lint {
+        lint::formatting(workspace)?;
+    }
+    let bpf_rustc = setup::prepare(workspace, Purpose::Test)?;
+    build::ebpf(workspace, &bpf_rustc)?;
+    if lint {
+        lint::clippy(workspace)?;
+    }
+    build::loader(workspace, true)?;
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["test", "--workspace", "--exclude", "sip-filter-ebpf"])
+        .env(LOADER_VARIABLE, workspace.release_loader());
+    command::run(privilege::run_as_root(&mut cargo)?.args(arguments))
+}
