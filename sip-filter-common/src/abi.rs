@@ -86,7 +86,10 @@ impl PortSet {
 
     /// How many ports are in the set.
     pub fn len(&self) -> usize {
-        self.words.iter().map(|word| word.count_ones() as usize).sum()
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
     }
 
     /// Whether no port is in the set.
@@ -151,7 +154,10 @@ impl Totals {
 
     /// Nothing counted.
     pub const ZERO: Self = Self {
-        cells: [Count { packets: 0, bytes: 0 }; Self::CELLS],
+        cells: [Count {
+            packets: 0,
+            bytes: 0,
+        }; Self::CELLS],
         fragments: 0,
         unreadable: 0,
     };
@@ -299,9 +305,7 @@ const _: () = {
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{
-        PortCount, PortSet, Settings, Source, SourceCount, ToolCounts, ToolName, Totals,
-    };
+    use super::{PortCount, PortSet, Settings, Source, SourceCount, ToolCounts, ToolName, Totals};
     use crate::signature::SignatureTable;
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.

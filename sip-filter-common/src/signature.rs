@@ -131,7 +131,10 @@ impl core::fmt::Display for TableError {
                 write!(f, "there are more than {} tools", crate::abi::MAX_TOOLS)
             }
             Self::ChainTooLong => {
-                write!(f, "more than {MAX_CHAIN} patterns begin with the same {HEAD} bytes")
+                write!(
+                    f,
+                    "more than {MAX_CHAIN} patterns begin with the same {HEAD} bytes"
+                )
             }
         }
     }
@@ -268,7 +271,9 @@ impl Entry {
         // A pattern holds no line end: where all its bytes stand, the value has not ended.
         let mut equal = true;
         for at in payload.rolled(WORDS) {
-            let Some(pattern) = self.pattern.get(at) else { return false };
+            let Some(pattern) = self.pattern.get(at) else {
+                return false;
+            };
             let rest = length.wrapping_sub(at * 8);
             let offset = start + at * 8;
             let differs = match payload.u64_at(offset) {
@@ -297,7 +302,9 @@ impl Entry {
 /// than eight bytes, which holds no header.
 #[inline(always)]
 fn last_word(payload: &impl Payload, at: usize) -> u64 {
-    let Some(start) = payload.len().checked_sub(8) else { return 0 };
+    let Some(start) = payload.len().checked_sub(8) else {
+        return 0;
+    };
     match payload.u64_at(payload.forget(start) & MAX_OFFSET) {
         Some(word) => word >> (8 * at.wrapping_sub(start) & 63),
         None => 0,

@@ -58,7 +58,11 @@ pub const fn word(text: &[u8]) -> u64 {
 
 /// A mask of the first `length` bytes of a word, at most eight.
 pub const fn mask(length: usize) -> u64 {
-    if length >= 8 { u64::MAX } else { (1 << (8 * length)) - 1 }
+    if length >= 8 {
+        u64::MAX
+    } else {
+        (1 << (8 * length)) - 1
+    }
 }
 
 /// [`mask`] of at least one byte, without a branch: 1 << 64 does not exist, so that eight
@@ -95,6 +99,9 @@ mod tests {
         assert_eq!(before_first(equal(splat(b'a'), b'\r')), u64::MAX);
         let bytes = *b"\n\x0b\n\x0a\x8a\x0b\x00\n";
         let flags = bytes.map(|byte| if byte == b'\n' { 0x80 } else { 0 });
-        assert_eq!(equal_exactly(u64::from_le_bytes(bytes), b'\n'), u64::from_le_bytes(flags));
+        assert_eq!(
+            equal_exactly(u64::from_le_bytes(bytes), b'\n'),
+            u64::from_le_bytes(flags)
+        );
     }
 }

@@ -105,5 +105,9 @@ pub fn decide(drop: DropSet, class: MessageClass, tool: Option<Found>) -> Outcom
     if class as u8 == MessageClass::Malformed as u8 && drop.contains(DropSet::MALFORMED) {
         return Outcome::Malformed;
     }
-    if hostile { Outcome::WouldDrop } else { Outcome::Passed }
+    if hostile {
+        Outcome::WouldDrop
+    } else {
+        Outcome::Passed
+    }
 }

@@ -13,8 +13,8 @@ use core::arch::asm;
 use sip_filter_common::{
     abi::{MAX_TOOLS, PortCount, SOURCE_PORT_BITS, SourceCount, Totals},
     classify::Classification,
-    sip::MessageClass,
     payload::Payload,
+    sip::MessageClass,
     verdict::Outcome,
 };
 
@@ -30,7 +30,11 @@ static COARSE_CLOCK: Global<u32> = Global::new(0);
 /// What a new source and a new port begin with. A value this large has no room on the
 /// program's stack.
 static NEW_SOURCE: SourceCount = SourceCount::ZERO;
-static NEW_PORT: PortCount = PortCount { packets: 0, scanner: 0, dropped: 0 };
+static NEW_PORT: PortCount = PortCount {
+    packets: 0,
+    scanner: 0,
+    dropped: 0,
+};
 
 /// Counts a later fragment, which passes.
 #[inline(always)]
@@ -93,6 +97,24 @@ impl Tally {
         }
     }
 
+    /// The message class.
+    #[inline(always)]
+    pub fn class(&self) -> u8 {
+        self.class as u8
+    }
+
+    /// The outcome.
+    #[inline(always)]
+    pub fn outcome(&self) -> u8 {
+        (self.place % Outcome::COUNT) as u8
+    }
+
+    /// The tool's number, or more than any.
+    #[inline(always)]
+    pub fn tool(&self) -> u8 {
+        self.tool as u8
+    }
+
     /// What the driver is to do with the packet.
     #[inline(always)]
     pub fn action(&self) -> u32 {
@@ -126,10 +148,14 @@ fn totals() -> Option<&'static mut Totals> {
 
 #[inline(always)]
 fn count_tool(tally: &Tally) {
-    let Some(counts) = TOOL_COUNTS.get_ptr_mut(0) else { return };
+    let Some(counts) = TOOL_COUNTS.get_ptr_mut(0) else {
+        return;
+    };
     // SAFETY: a per-CPU value, which only the program on this CPU uses.
     let counts = unsafe { &mut *counts };
-    let Some(count) = counts.tools.get_mut(tally.tool) else { return };
+    let Some(count) = counts.tools.get_mut(tally.tool) else {
+        return;
+    };
     count.packets += 1;
     count.dropped += tally.dropped;
     count.would_drop += tally.would_drop;

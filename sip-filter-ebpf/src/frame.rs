@@ -23,10 +23,17 @@ impl Frame {
     /// Ethernet header, which no driver delivers.
     #[inline(always)]
     pub fn new(start: usize, end: usize) -> Option<Self> {
-        let frame = Self { start, end, unknown: 0 };
+        let frame = Self {
+            start,
+            end,
+            unknown: 0,
+        };
         // The last four bytes of the source address, which nothing here compares with anything.
         let [_, _, a, b, c, d] = *frame.header::<[u8; 6]>(offset_of!(EthHdr, src_addr))?;
-        Some(Self { unknown: u32::from_ne_bytes([a, b, c, d]) as usize, ..frame })
+        Some(Self {
+            unknown: u32::from_ne_bytes([a, b, c, d]) as usize,
+            ..frame
+        })
     }
 
     /// Where the frame ends.

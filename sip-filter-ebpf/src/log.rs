@@ -8,8 +8,16 @@ use core::net::Ipv6Addr;
 
 use crate::{count::Tally, packet::Datagram};
 
-/// Logs what became of a datagram and why.
+/// Logs what became of a datagram and why: in numbers, which the loader turns into words.
 #[inline(always)]
 pub fn verdict(ctx: &XdpContext, datagram: &Datagram, tally: &Tally) {
-    let _ = (ctx, datagram, tally);
+    info!(
+        ctx,
+        "{:i} {} {} {} {}",
+        Ipv6Addr::from(datagram.source.octets()),
+        datagram.port,
+        tally.class(),
+        tally.outcome(),
+        tally.tool()
+    );
 }

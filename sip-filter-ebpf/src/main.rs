@@ -5,7 +5,14 @@
 
 #![no_std]
 #![no_main]
-#![expect(unstable_features, reason = "BPF assembly is how `opaque` hides values")]
+#![expect(
+    missing_docs,
+    reason = "the `xdp` macro makes an item without documentation"
+)]
+#![expect(
+    unstable_features,
+    reason = "BPF assembly is how `opaque` hides values"
+)]
 #![feature(asm_experimental_arch)]
 
 mod count;

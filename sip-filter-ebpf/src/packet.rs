@@ -121,7 +121,10 @@ fn ethernet(frame: &Frame) -> Result<Network, Packet> {
     }
     // Five places where the network header may begin would be five walks of the verifier
     // through all that follows.
-    Ok(Network { offset: frame.forget(offset), ether_type })
+    Ok(Network {
+        offset: frame.forget(offset),
+        ether_type,
+    })
 }
 
 #[inline(always)]
@@ -180,7 +183,11 @@ fn ipv6(frame: &Frame, start: usize) -> Result<Transport, Packet> {
                         let field = u16::from_be_bytes([high, low]);
                         // RFC 8200 section 4.5: 13 bits of offset, two reserved, the M flag.
                         if field >> 3 != 0 {
-                            return Err(if next == UDP { Packet::LaterFragment } else { Packet::Other });
+                            return Err(if next == UDP {
+                                Packet::LaterFragment
+                            } else {
+                                Packet::Other
+                            });
                         }
                         is_fragment |= field & 1 != 0;
                         8
@@ -200,7 +207,14 @@ fn ipv6(frame: &Frame, start: usize) -> Result<Transport, Packet> {
         offset = frame.forget(offset);
     }
     match next {
-        UDP => Ok(Transport { offset, end, source: Source { words: words(&header.src_addr) }, is_fragment }),
+        UDP => Ok(Transport {
+            offset,
+            end,
+            source: Source {
+                words: words(&header.src_addr),
+            },
+            is_fragment,
+        }),
         HOP_BY_HOP | ROUTING | DESTINATION | AUTHENTICATION | FRAGMENT => Err(Packet::Unreadable),
         _ => Err(Packet::Other),
     }
@@ -211,12 +225,21 @@ fn ipv6(frame: &Frame, start: usize) -> Result<Transport, Packet> {
 #[inline(always)]
 fn words(address: &[u8; 16]) -> [u64; 2] {
     // SAFETY: the same size, without invalid values.
-    unsafe { core::ptr::from_ref(address).cast::<[u64; 2]>().read_unaligned() }
+    unsafe {
+        core::ptr::from_ref(address)
+            .cast::<[u64; 2]>()
+            .read_unaligned()
+    }
 }
 
 #[inline(always)]
 fn udp(frame: &Frame, transport: Transport) -> Result<Datagram, Packet> {
-    let Transport { offset, end, source, is_fragment } = transport;
+    let Transport {
+        offset,
+        end,
+        source,
+        is_fragment,
+    } = transport;
     // IPv4 and IPv6, with and without options, become one walk of the verifier here.
     let offset = frame.forget(offset);
     let header = frame.header::<UdpHdr>(offset).ok_or(Packet::Unreadable)?;

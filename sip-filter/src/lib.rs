@@ -5,7 +5,10 @@
 //! wrote into what the kernel takes. [`kernel`] loads, attaches, pins and reads the maps.
 //! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders.
 
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that meets an error panics"))]
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test that meets an error panics")
+)]
 
 pub mod cli;
 pub mod config;

@@ -21,15 +21,11 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{
-    process::{self, Finished, set_up},
-    vlan,
-};
+use crate::{process::set_up, vlan};
 
 /// What the names of namespaces and mounts begin with; the process id and a number follow.
 const PREFIX: &str = "sip-filter-test-";
@@ -46,8 +42,8 @@ fn unused_name() -> String {
     static LEFTOVERS: Once = Once::new();
     // SAFETY: a system call without arguments.
     let user = unsafe { libc::geteuid() };
-    assert_eq!(
-        user, 0,
+    assert!(
+        user == 0,
         "network namespaces and XDP need root: run this as root"
     );
     LEFTOVERS.call_once(remove_leftovers);
@@ -124,18 +120,6 @@ impl Namespace {
         // SAFETY: one async-signal-safe system call between fork and exec.
         unsafe { command.pre_exec(move || enter(&handle)) };
         command
-    }
-
-    /// Runs a command line inside to its end, its words separated by blanks.
-    ///
-    /// # Panics
-    ///
-    /// If it cannot be started, or has not ended in time.
-    pub fn run(&self, line: &str, within: Duration) -> Finished {
-        let mut words = line.split_whitespace();
-        let mut command = self.command(words.next().unwrap_or_default());
-        command.args(words);
-        process::run(command, within)
     }
 
     /// Runs `ip` inside with these arguments.
@@ -438,7 +422,7 @@ impl Drop for Folder {
 fn remove_mount(folder: &Path) {
     let target = c_path(folder);
     // SAFETY: the string ends in a zero byte. A folder that nothing is mounted on is fine.
-    unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) };
     if let Err(error) = fs::remove_dir_all(folder) {
         eprintln!("{folder:?} stays: {error}");
     }

@@ -22,11 +22,12 @@ use sip_filter_tests::{
     watch::{Datagram, Watch},
 };
 
-/// svmap's way to the server: the command, the address it comes from, and the frame's bytes
-/// that a tag adds.
+/// svmap's way to the server.
 struct Way {
     link: Link,
+    /// The command.
     svmap: String,
+    /// The address that it comes from.
     from: &'static str,
 }
 
@@ -445,43 +446,60 @@ fn keepalives_and_foreign_traffic_pass_unless_asked_for() {
             .is_ok_and(|length| &received[..length] == message)
     };
     let keepalives = [
-        messages::CRLF_CRLF,
-        messages::ZERO,
-        messages::STUN,
-        messages::EMPTY,
+        ("CR LF CR LF", messages::CRLF_CRLF),
+        ("a zero byte", messages::ZERO),
+        ("STUN", messages::STUN),
+        ("no payload", messages::EMPTY),
     ];
-    let foreign = [messages::RTP, messages::DNS, messages::HTTP];
+    let foreign = [
+        ("RTP", messages::RTP),
+        ("DNS", messages::DNS),
+        ("HTTP", messages::HTTP),
+    ];
+    let counted = || {
+        let Totals {
+            packets,
+            keepalives,
+            malformed,
+            dropped,
+            ..
+        } = filter.stats().totals;
+        [packets, keepalives, malformed, dropped]
+    };
 
     filter.attach(&format!("--ports {port} --drop scanners"));
-    for message in keepalives.into_iter().chain(foreign) {
-        assert!(arrives(message), "lost: {}", message.escape_ascii());
+    for (what, message) in keepalives.into_iter().chain(foreign) {
+        assert!(arrives(message), "--drop scanners: {what} was lost");
     }
-    let stats = filter.stats();
-    assert_eq!(
-        [
-            stats.totals.keepalives,
-            stats.totals.malformed,
-            stats.totals.dropped
-        ],
-        [4, 3, 0]
-    );
+    assert_eq!(counted(), [7, 4, 3, 0]);
 
     filter.attach(&format!("--ports {port} --drop malformed"));
-    for message in keepalives {
-        assert!(arrives(message), "lost: {}", message.escape_ascii());
+    for (what, message) in keepalives {
+        assert!(arrives(message), "--drop malformed: {what} was lost");
     }
-    for message in foreign {
-        assert!(!arrives(message), "passed: {}", message.escape_ascii());
+    for (what, message) in foreign {
+        assert!(!arrives(message), "--drop malformed: {what} passed");
     }
+    assert_eq!(counted(), [14, 8, 6, 3]);
+}
+
+#[test]
+fn skb_mode_drops_as_native_mode_does() {
+    let link = Link::new();
+    let registrar = Registrar::start(&link.server, 5060);
+    let filter = SipFilter::new(&link.server);
+    filter.attach("--mode skb --drop scanners");
+    let found = tools::run(&link.outside, &format!("svmap {SERVER}"));
+    assert!(!tools::has_found(&found, registrar::NAME), "{found}");
+    assert_eq!(registrar.answered(), 0);
     let stats = filter.stats();
-    assert_eq!(
-        [
-            stats.totals.keepalives,
-            stats.totals.malformed,
-            stats.totals.dropped
-        ],
-        [8, 6, 3]
-    );
+    let modes: Vec<_> = stats
+        .interfaces
+        .iter()
+        .map(|interface| &interface.mode)
+        .collect();
+    assert_eq!(modes, ["skb"]);
+    assert_eq!(stats.totals.dropped, 1);
 }
 
 #[test]

@@ -39,7 +39,11 @@ pub fn classify(payload: &impl Payload, signatures: &SignatureTable) -> Classifi
     // Here and below: see `Payload::apart`. Whatever was learnt on the way to the class is
     // forgotten, so that what follows is walked once.
     let payload = &payload.apart();
-    let tool = if class.is_request() { tool(payload, payload.forget(start) & MAX_OFFSET, signatures) } else { None };
+    let tool = if class.is_request() {
+        tool(payload, payload.forget(start) & MAX_OFFSET, signatures)
+    } else {
+        None
+    };
     Classification { class, tool }
 }
 

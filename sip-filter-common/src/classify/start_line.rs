@@ -25,15 +25,30 @@ struct Method {
     mask: u64,
     /// The last eight bytes of what is longer than eight.
     tail: u64,
-    /// In bytes, with the blank.
-    length: usize,
+    /// In bytes, with the blank. A byte, so that the verifier can bound what is added to it.
+    length: u8,
+    /// What of the length is beyond eight: stored, because the verifier takes the difference for
+    /// possibly negative.
+    beyond: u8,
     class: MessageClass,
 }
 
 const fn method(name: &[u8], class: MessageClass) -> Method {
     let mask = swar::mask(if name.len() < 8 { name.len() } else { 8 });
-    let tail = if name.len() > 8 { swar::word(name.split_at(name.len() - 8).1) } else { 0 };
-    Method { head: swar::word(name), mask, tail, length: name.len(), class }
+    let tail = if name.len() > 8 {
+        swar::word(name.split_at(name.len() - 8).1)
+    } else {
+        0
+    };
+    let length = name.len() as u8;
+    Method {
+        head: swar::word(name),
+        mask,
+        tail,
+        length,
+        beyond: length.saturating_sub(8),
+        class,
+    }
 }
 
 const METHODS: [Method; 14] = [
@@ -81,7 +96,14 @@ const MULTIPLIER: u32 = {
 
 /// One look instead of fourteen comparisons. An empty slot compares unequal to anything.
 static BY_FIRST_BYTES: [Method; SLOTS] = {
-    let empty = Method { head: 1, mask: 0, tail: 0, length: 0, class: MessageClass::Other };
+    let empty = Method {
+        head: 1,
+        mask: 0,
+        tail: 0,
+        length: 0,
+        beyond: 0,
+        class: MessageClass::Other,
+    };
     let mut slots = [empty; SLOTS];
     let mut at = 0;
     while at < METHODS.len() {
@@ -110,14 +132,17 @@ pub(super) fn classify(payload: &impl Payload) -> StartLine {
         return at_once(MessageClass::Keepalive);
     }
     let payload = &payload.apart();
-    if payload.len()==99 {
+    if is_stun(payload) {
         return at_once(MessageClass::Keepalive);
     }
     let payload = &payload.apart();
     let Some(start) = skip_line_ends(payload) else {
         return at_once(MessageClass::Keepalive);
     };
-    StartLine { class: MessageClass::Malformed, start }
+    StartLine {
+        class: from_first_line(payload, start),
+        start,
+    }
 }
 
 /// What the first bytes alone settle.
@@ -133,9 +158,9 @@ fn known_start(payload: &impl Payload, at: usize) -> Option<(MessageClass, usize
     let first = payload.u64_at(at)?;
     let method = &BY_FIRST_BYTES[slot(first, MULTIPLIER)];
     if first & method.mask == method.head {
-        let length = method.length;
-        if length <= 8 || payload.u64_at(at + length - 8)? == method.tail {
-            return Some((method.class, at + length));
+        let beyond = method.beyond as usize;
+        if beyond == 0 || payload.u64_at(at + beyond)? == method.tail {
+            return Some((method.class, at + method.length as usize));
         }
     }
     let digit = payload.u8_at(at + 8)?;
@@ -146,7 +171,11 @@ fn known_start(payload: &impl Payload, at: usize) -> Option<(MessageClass, usize
 /// Whether a URI with a scheme of SIP's stands at `at`.
 #[inline(always)]
 fn has_sip_uri(payload: &impl Payload, at: usize) -> bool {
-    const SCHEMES: [u64; 3] = [swar::word(b"sip:"), swar::word(b"sips"), swar::word(b"tel:")];
+    const SCHEMES: [u64; 3] = [
+        swar::word(b"sip:"),
+        swar::word(b"sips"),
+        swar::word(b"tel:"),
+    ];
     match payload.u32_at(at) {
         Some(scheme) => {
             let scheme = swar::lower(scheme as u64);
@@ -250,7 +279,11 @@ fn ends_in_version(payload: &impl Payload, start: usize) -> bool {
     ) else {
         return false;
     };
-    let version = if (with_lf >> 56) as u8 == b'\r' { with_cr } else { with_lf };
+    let version = if (with_lf >> 56) as u8 == b'\r' {
+        with_cr
+    } else {
+        with_lf
+    };
     end >= start + 9
         && swar::lower(version) & TEXT == VERSION
         && ((version >> 40) as u8).is_ascii_digit()
@@ -278,7 +311,10 @@ const TOKEN: [u64; 2] = {
     let mut byte = 0_u8;
     while byte < 128 {
         if byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+            || matches!(
+                byte,
+                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+            )
         {
             bits[(byte >> 6) as usize] |= 1 << (byte & 63);
         }

@@ -35,7 +35,13 @@ struct Piece {
 const SLOTS: usize = 16;
 
 const fn piece(at: usize) -> u32 {
-    swar::word(&[LITERAL[at], LITERAL[at + 1], LITERAL[at + 2], LITERAL[at + 3]]) as u32 | FOLD
+    swar::word(&[
+        LITERAL[at],
+        LITERAL[at + 1],
+        LITERAL[at + 2],
+        LITERAL[at + 3],
+    ]) as u32
+        | FOLD
 }
 
 const fn slot(folded: u32, multiplier: u32) -> usize {
@@ -66,7 +72,10 @@ static PIECES: [Piece; SLOTS] = {
     let mut pieces = [Piece { folded: 0, back: 0 }; SLOTS];
     let mut at = 0;
     while at < STRIDE {
-        pieces[slot(piece(at), MULTIPLIER)] = Piece { folded: piece(at), back: at as u32 };
+        pieces[slot(piece(at), MULTIPLIER)] = Piece {
+            folded: piece(at),
+            back: at as u32,
+        };
         at += 1;
     }
     pieces
@@ -107,7 +116,10 @@ fn is_literal(payload: &impl Payload, start: usize) -> bool {
     const HEAD_FOLD: u64 = swar::word(b"\0    \0  ");
     const HEAD: u64 = swar::word(b"\nuser-ag");
     const TAIL: u32 = swar::word(b"gent") as u32;
-    match (payload.u64_at(start), payload.u32_at(start + LITERAL.len() - PIECE)) {
+    match (
+        payload.u64_at(start),
+        payload.u32_at(start + LITERAL.len() - PIECE),
+    ) {
         (Some(head), Some(tail)) => head | HEAD_FOLD == HEAD && tail | FOLD == TAIL,
         _ => false,
     }
@@ -124,8 +136,10 @@ fn skip_blanks(payload: &impl Payload, from: usize) -> Option<usize> {
         let byte = payload.u8_at(from + step)?;
         let blank = match byte {
             b' ' | b'\t' => true,
-            b'\r' => payload.u8_at(from + step + 1) == Some(b'\n')
-                && matches!(payload.u8_at(from + step + 2), Some(b' ' | b'\t')),
+            b'\r' => {
+                payload.u8_at(from + step + 1) == Some(b'\n')
+                    && matches!(payload.u8_at(from + step + 2), Some(b' ' | b'\t'))
+            }
             b'\n' => matches!(payload.u8_at(from + step + 1), Some(b' ' | b'\t')),
             _ => false,
         };
@@ -145,13 +159,18 @@ pub(super) fn stands_in_header(payload: &impl Payload, start: usize, value: usiz
     // Of the word before: its line feeds, and its CRs right behind a line feed.
     let (mut feeds_before, mut returns_before) = (0_u64, 0_u64);
     let payload = payload.apart();
-    let (start, value) = (payload.forget(start) & MAX_OFFSET, payload.forget(value) & MAX_OFFSET);
+    let (start, value) = (
+        payload.forget(start) & MAX_OFFSET,
+        payload.forget(value) & MAX_OFFSET,
+    );
     for step in payload.rolled(MAX_SEARCH / 8) {
         let at = start + step * 8;
         if at >= value {
             break;
         }
-        let Some(word) = payload.u64_at(at) else { break };
+        let Some(word) = payload.u64_at(at) else {
+            break;
+        };
         let feeds = swar::equal_exactly(word, b'\n');
         let after_feed = (feeds << 8) | (feeds_before >> 56);
         let returns = swar::equal_exactly(word, b'\r') & after_feed;

@@ -2,6 +2,10 @@
 
 #![no_std]
 #![no_main]
+#![expect(
+    missing_docs,
+    reason = "the `xdp` macro makes an item without documentation"
+)]
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 

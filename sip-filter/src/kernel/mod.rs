@@ -1,137 +1,35 @@
-//! Loads, attaches and pins the XDP program, and reads its maps.
-#![allow(
-    missing_docs,
-    unused_variables,
-    reason = "a stand-in until the real one is here"
-)]
+//! The room that talks to the kernel: loads, attaches, pins, replaces, and reads the maps.
+//!
+//! It takes what the operator asked for in values ([`Load`]) and gives values back; nothing
+//! outside it knows of file descriptors, pins or netlink. Every error carries its cause and
+//! the next step.
 
-use std::{fmt, path::Path};
+mod attach;
+mod filter;
+mod instance;
+mod interface;
+mod load;
+mod logger;
+mod preflight;
+mod syscall;
 
-use anyhow::Result;
-use sip_filter_common::{
-    abi::{PortCount, PortSet, Settings, Source, SourceCount, ToolCounts, ToolName, Totals},
-    verdict::DropSet,
-};
+pub use attach::{Attached, attach, detach};
+pub use filter::Filter;
+pub use instance::{Instance, instances};
+pub use interface::{AttachedMode, Interface};
+pub use load::{Load, Loaded};
+pub use logger::Logger;
+pub use syscall::monotonic_ns;
 
-use crate::config::signatures::Signatures;
-
-pub struct Instance;
-
-impl Instance {
-    pub fn new(bpffs: &Path, name: &str) -> Result<Self> {
-        todo!()
-    }
-    pub fn name(&self) -> &str {
-        todo!()
-    }
-    pub fn dir(&self) -> &Path {
-        todo!()
-    }
-}
-
+/// How the operator asked to attach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
+    /// Native where the driver can, otherwise skb.
     Auto,
+    /// In the driver, before the kernel allocates a socket buffer.
     Native,
+    /// In the network stack, on a socket buffer: works on every interface.
     Skb,
+    /// On the network card itself.
     Hw,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AttachedMode {
-    Native,
-    Skb,
-    Hw,
-}
-
-impl fmt::Display for AttachedMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Native => "native",
-            Self::Skb => "skb",
-            Self::Hw => "hw",
-        })
-    }
-}
-
-pub struct Interface {
-    pub name: String,
-    pub ifindex: u32,
-    pub mode: AttachedMode,
-}
-
-pub struct Load<'a> {
-    pub drop: DropSet,
-    pub any_port: bool,
-    pub ports: &'a PortSet,
-    pub sources: u32,
-    pub signatures: &'a Signatures,
-    pub verbose: bool,
-}
-
-pub struct Attached {
-    pub interfaces: Vec<Interface>,
-    pub notices: Vec<String>,
-    pub logger: Option<Logger>,
-}
-
-pub fn attach(
-    instance: &Instance,
-    interfaces: &[String],
-    mode: Mode,
-    load: &Load,
-) -> Result<Attached> {
-    todo!()
-}
-
-pub fn detach(instance: &Instance, interfaces: Option<&[String]>) -> Result<Vec<Interface>> {
-    todo!()
-}
-
-pub fn instances(bpffs: &Path) -> Result<Vec<String>> {
-    todo!()
-}
-
-pub struct Filter;
-
-impl Filter {
-    pub fn open(instance: &Instance) -> Result<Self> {
-        todo!()
-    }
-    pub fn settings(&self) -> Result<Settings> {
-        todo!()
-    }
-    pub fn interfaces(&self) -> Result<Vec<Interface>> {
-        todo!()
-    }
-    pub fn program_id(&self) -> Result<u32> {
-        todo!()
-    }
-    pub fn totals(&self) -> Result<Totals> {
-        todo!()
-    }
-    pub fn tool_counts(&self) -> Result<ToolCounts> {
-        todo!()
-    }
-    pub fn tools(&self) -> Result<Vec<ToolName>> {
-        todo!()
-    }
-    pub fn ports(&self) -> Result<Vec<(u16, PortCount)>> {
-        todo!()
-    }
-    pub fn sources(&self) -> Result<Vec<(Source, SourceCount)>> {
-        todo!()
-    }
-}
-
-pub struct Logger;
-
-impl Logger {
-    pub async fn forward(self) -> Result<()> {
-        todo!()
-    }
-}
-
-pub fn monotonic_ns() -> u64 {
-    todo!()
 }

@@ -1,0 +1,281 @@
+//! Attaching and detaching: links between the program and interfaces, and their pins.
+
+use std::{fs, os::fd::AsFd, path::Path};
+
+use anyhow::{Context, Result, anyhow, bail};
+use aya::programs::{
+    ProgramError, Xdp, XdpMode,
+    links::{FdLink, PinnedLink},
+    loaded_programs,
+    xdp::XdpLink,
+};
+
+use super::{Instance, Interface, Load, Loaded, Logger, Mode, interface, preflight, syscall};
+
+/// What was attached.
+pub struct Attached {
+    /// The interfaces asked for.
+    pub interfaces: Vec<Interface>,
+    /// What the operator should know, a line each.
+    pub notices: Vec<String>,
+    /// The verdicts' log, where it was asked for.
+    pub logger: Option<Logger>,
+}
+
+/// Loads the program, attaches it to the interfaces and pins everything.
+///
+/// Where the instance is attached already, its maps are adopted and the program is replaced in
+/// place on all of its interfaces, without a packet passing unfiltered between the two.
+///
+/// # Errors
+///
+/// When anything cannot be done; nothing is attached then that was not before.
+pub fn attach(
+    instance: &Instance,
+    interfaces: &[String],
+    mode: Mode,
+    load: &Load<'_>,
+) -> Result<Attached> {
+    preflight::attach(instance.bpffs())?;
+    let wanted = interfaces
+        .iter()
+        .map(|name| Ok((name.as_str(), interface::index_of(name)?)))
+        .collect::<Result<Vec<_>>>()?;
+    for (name, ifindex) in &wanted {
+        check_free(instance, name, *ifindex)?;
+    }
+    let was_attached = !instance.links()?.is_empty();
+    instance.create()?;
+    let mut undo = Undo {
+        instance,
+        links: Vec::new(),
+        is_whole: !was_attached,
+        is_armed: true,
+    };
+
+    let mut loaded = Loaded::new(load, Some(instance))?;
+    let logger = match load.verbose {
+        true => Some(Logger::new(&mut loaded.ebpf)?),
+        false => None,
+    };
+    let program = loaded.program_mut()?;
+    let mut notices = Vec::new();
+    for (name, ifindex) in &wanted {
+        if instance.link(*ifindex).exists() {
+            continue;
+        }
+        if let Some(notice) = attach_one(instance, program, name, *ifindex, mode)? {
+            notices.push(notice);
+        }
+        undo.links.push(*ifindex);
+    }
+    // Last, so that what fails before leaves the running program as it is.
+    for path in instance.links()? {
+        replace(program, &path)?;
+    }
+    undo.is_armed = false;
+    let id = program.info()?.id();
+    Ok(Attached {
+        interfaces: wanted
+            .iter()
+            .map(|(_, ifindex)| Interface::with_program(*ifindex, id))
+            .collect(),
+        notices,
+        logger,
+    })
+}
+
+/// Detaches the filter from the interfaces, or from all of them, and gives those it was
+/// detached from. With the last one the maps go too, and with them the counters.
+///
+/// # Errors
+///
+/// When one of the interfaces has no such filter, or a pin cannot be removed.
+pub fn detach(instance: &Instance, interfaces: Option<&[String]>) -> Result<Vec<Interface>> {
+    preflight::bpffs(instance.bpffs())?;
+    if !instance.pins()?.is_empty() {
+        preflight::privileges()?;
+    }
+    let mut links = instance
+        .links()?
+        .into_iter()
+        .map(|path| Ok((attached_to(&path)?, path)))
+        .collect::<Result<Vec<_>>>()?;
+    if let Some(names) = interfaces {
+        for name in names {
+            if !links.iter().any(|(interface, _)| &interface.name == name) {
+                bail!(
+                    "{name}: the filter {} is not attached there; `sip-filter status` lists where it is",
+                    instance.name()
+                );
+            }
+        }
+        links.retain(|(interface, _)| names.contains(&interface.name));
+    }
+    let mut detached = Vec::new();
+    for (interface, path) in links {
+        unpin_link(&path)?;
+        detached.push(interface);
+    }
+    if instance.links()?.is_empty() {
+        instance.remove()?;
+    }
+    Ok(detached)
+}
+
+/// The interface that a pinned link is attached to.
+pub(super) fn attached_to(pin: &Path) -> Result<Interface> {
+    let link = syscall::xdp_link(syscall::open_pin(pin)?.as_fd())?;
+    Ok(Interface::with_program(link.ifindex, link.program))
+}
+
+/// Detaches a pinned link and removes its pin.
+fn unpin_link(pin: &Path) -> Result<()> {
+    let link = syscall::open_pin(pin)?;
+    // An interface that is gone has taken its link's attachment with it.
+    let detached = syscall::detach_link(link.as_fd());
+    fs::remove_file(pin).with_context(|| format!("cannot remove {}", pin.display()))?;
+    match detached {
+        Err(error) if error.raw_os_error() != Some(libc::ENOLINK) => {
+            Err(error).with_context(|| format!("cannot detach {}", pin.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// No XDP program but this instance's is on the interface.
+fn check_free(instance: &Instance, name: &str, ifindex: u32) -> Result<()> {
+    let Some(found) = interface::xdp(ifindex)? else {
+        return Ok(());
+    };
+    let pin = instance.link(ifindex);
+    if pin.exists() && syscall::xdp_link(syscall::open_pin(&pin)?.as_fd())?.program == found.program
+    {
+        return Ok(());
+    }
+    Err(busy(name, found.program))
+}
+
+fn busy(name: &str, program: u32) -> anyhow::Error {
+    let program_name = loaded_programs()
+        .filter_map(Result::ok)
+        .find(|info| info.id() == program)
+        .and_then(|info| info.name_as_str().map(str::to_owned))
+        .unwrap_or_default();
+    if program_name == sip_filter_common::abi::PROGRAM {
+        return anyhow!(
+            "{name} already runs XDP program {program} '{program_name}' of another instance; \
+             take it off with `sip-filter detach --all`, or name that instance with --name"
+        );
+    }
+    anyhow!(
+        "{name} already runs XDP program {program} '{program_name}'; \
+         detach that first (ip link set dev {name} xdp off), or use another interface"
+    )
+}
+
+/// Attaches to one interface and pins the link; what the operator should know, if anything.
+fn attach_one(
+    instance: &Instance,
+    program: &mut Xdp,
+    name: &str,
+    ifindex: u32,
+    mode: Mode,
+) -> Result<Option<String>> {
+    let (link, notice) = match mode {
+        Mode::Auto => match link_to(program, ifindex, XdpMode::Driver) {
+            Ok(link) => (link, None),
+            Err(native) => {
+                let native = format!("{:#}", anyhow!(native));
+                let link = link_to(program, ifindex, XdpMode::Skb).map_err(|skb| {
+                    anyhow!(skb).context(format!(
+                        "{name}: neither native ({native}) nor skb mode can be attached"
+                    ))
+                })?;
+                let notice = format!(
+                    "{name}: the driver refuses native mode ({native}); attached in skb mode, \
+                     which costs more for each packet"
+                );
+                (link, Some(notice))
+            }
+        },
+        Mode::Native => (
+            one_mode(program, name, ifindex, XdpMode::Driver, "native")?,
+            None,
+        ),
+        Mode::Skb => (one_mode(program, name, ifindex, XdpMode::Skb, "skb")?, None),
+        Mode::Hw => (
+            one_mode(program, name, ifindex, XdpMode::Hardware, "hw")?,
+            None,
+        ),
+    };
+    let link: FdLink = link
+        .try_into()
+        .context("this kernel has no XDP links; 5.9 or later has")?;
+    let pin = instance.link(ifindex);
+    link.pin(&pin)
+        .with_context(|| format!("cannot pin {}", pin.display()))?;
+    Ok(notice)
+}
+
+fn link_to(program: &mut Xdp, ifindex: u32, mode: XdpMode) -> Result<XdpLink, ProgramError> {
+    let id = program.attach_to_if_index(ifindex, mode)?;
+    program.take_link(id)
+}
+
+fn one_mode(
+    program: &mut Xdp,
+    name: &str,
+    ifindex: u32,
+    mode: XdpMode,
+    word: &str,
+) -> Result<XdpLink> {
+    link_to(program, ifindex, mode).map_err(|error| {
+        let next = match mode {
+            XdpMode::Skb => "is the interface up?",
+            _ => "use --mode auto, or --mode skb",
+        };
+        anyhow!(error).context(format!("{name}: {word} mode cannot be attached; {next}"))
+    })
+}
+
+/// Puts the program in the place of the one that a pinned link leads to.
+fn replace(program: &mut Xdp, pin: &Path) -> Result<()> {
+    let link: FdLink = PinnedLink::from_pin(pin)
+        .with_context(|| format!("cannot open the pin {}", pin.display()))?
+        .into();
+    let link: XdpLink = link.try_into().context("a pinned link is no XDP link")?;
+    let id = program
+        .attach_to_link(link)
+        .with_context(|| format!("cannot replace the program of {}", pin.display()))?;
+    // Held by its pin, not by this process.
+    drop(FdLink::try_from(program.take_link(id)?)?);
+    Ok(())
+}
+
+/// Takes back a half-finished attach: the links made, and everything where nothing was before.
+struct Undo<'a> {
+    instance: &'a Instance,
+    links: Vec<u32>,
+    /// Nothing was attached before.
+    is_whole: bool,
+    is_armed: bool,
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if !self.is_armed {
+            return;
+        }
+        for ifindex in &self.links {
+            if let Err(error) = unpin_link(&self.instance.link(*ifindex)) {
+                log::error!("{error:#}");
+            }
+        }
+        if self.is_whole
+            && let Err(error) = self.instance.remove()
+        {
+            log::error!("{error:#}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! A running filter: its pinned maps, read from whatever process.
+
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result, bail};
+use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap};
+use sip_filter_common::abi::{
+    self, Count, PortCount, Settings, Source, SourceCount, ToolCount, ToolCounts, ToolName, Totals,
+    map,
+};
+
+use super::{Instance, Interface, Loaded, attach, load, syscall};
+
+/// The maps of a filter.
+pub struct Filter {
+    /// `None` for a program that is not attached to anything.
+    instance: Option<Instance>,
+    totals: PerCpuArray<MapData, Totals>,
+    tool_counts: PerCpuArray<MapData, ToolCounts>,
+    ports: PerCpuHashMap<MapData, u32, PortCount>,
+    sources: MapData,
+    tools: Array<MapData, ToolName>,
+    settings: Array<MapData, Settings>,
+}
+
+impl Filter {
+    /// Opens the maps that an instance has pinned.
+    ///
+    /// # Errors
+    ///
+    /// When it is not attached, was attached by another version, or may not be read.
+    pub fn open(instance: &Instance) -> Result<Self> {
+        super::preflight::bpffs(instance.bpffs())?;
+        let Some(settings) = load::pinned_settings(instance)? else {
+            // A folder that cannot be searched looks empty: say so instead.
+            instance.pins()?;
+            bail!(
+                "the filter {} is not attached; `sip-filter attach -i IFACE` attaches it",
+                instance.name()
+            );
+        };
+        if settings.version != abi::VERSION {
+            bail!(
+                "the filter {} was attached by another version of sip-filter (layout {}, not {}); \
+                 detach it with that version, or with `sip-filter detach`",
+                instance.name(),
+                settings.version,
+                abi::VERSION
+            );
+        }
+        let open = |name: &str| {
+            let path = instance.map(name);
+            MapData::from_pin(&path)
+                .with_context(|| format!("cannot open the pin {}", path.display()))
+        };
+        Self::new(open, Some(instance.clone()))
+    }
+
+    /// The maps of a program that was loaded without an instance.
+    ///
+    /// # Errors
+    ///
+    /// When the object lacks a map, which is a fault of the build.
+    pub fn of(loaded: &mut Loaded) -> Result<Self> {
+        let open = |name: &str| {
+            let map = loaded
+                .ebpf
+                .take_map(name)
+                .with_context(|| format!("no map {name}"))?;
+            match map {
+                Map::Array(map)
+                | Map::PerCpuArray(map)
+                | Map::PerCpuHashMap(map)
+                | Map::LruHashMap(map) => Ok(map),
+                other => bail!("the map {name} is {other:?}"),
+            }
+        };
+        Self::new(open, None)
+    }
+
+    fn new(
+        mut open: impl FnMut(&str) -> Result<MapData>,
+        instance: Option<Instance>,
+    ) -> Result<Self> {
+        Ok(Self {
+            instance,
+            totals: Map::PerCpuArray(open(map::TOTALS)?).try_into()?,
+            tool_counts: Map::PerCpuArray(open(map::TOOL_COUNTS)?).try_into()?,
+            ports: Map::PerCpuHashMap(open(map::PORTS)?).try_into()?,
+            sources: open(map::SOURCES)?,
+            tools: Map::Array(open(map::TOOLS)?).try_into()?,
+            settings: Map::Array(open(map::SETTINGS)?).try_into()?,
+        })
+    }
+
+    /// What is in force.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read, as for all that follow.
+    pub fn settings(&self) -> Result<Settings> {
+        self.settings.get(&0, 0).context("cannot read the settings")
+    }
+
+    /// The interfaces that it is attached to now.
+    pub fn interfaces(&self) -> Result<Vec<Interface>> {
+        let Some(instance) = &self.instance else {
+            return Ok(Vec::new());
+        };
+        instance
+            .links()?
+            .iter()
+            .map(|pin| attach::attached_to(pin))
+            .collect()
+    }
+
+    /// The number of the program that is attached, or was last.
+    pub fn program_id(&self) -> Result<u32> {
+        let links = match &self.instance {
+            Some(instance) => instance.links()?,
+            None => Vec::new(),
+        };
+        let pin = links
+            .first()
+            .context("the filter is attached to no interface")?;
+        Ok(syscall::xdp_link(syscall::open_pin(pin)?.as_fd())?.program)
+    }
+
+    /// Every packet counted, over all CPUs.
+    pub fn totals(&self) -> Result<Totals> {
+        let values = self.totals.get(&0, 0).context("cannot read the totals")?;
+        let mut sum = Totals::ZERO;
+        for value in values.iter() {
+            for (Count { packets, bytes }, cell) in sum.cells.iter_mut().zip(value.cells) {
+                *packets += cell.packets;
+                *bytes += cell.bytes;
+            }
+            sum.fragments += value.fragments;
+            sum.unreadable += value.unreadable;
+        }
+        Ok(sum)
+    }
+
+    /// What each tool sent, over all CPUs.
+    pub fn tool_counts(&self) -> Result<ToolCounts> {
+        let values = self
+            .tool_counts
+            .get(&0, 0)
+            .context("cannot read the tools' counts")?;
+        let mut sum = ToolCounts {
+            tools: [ToolCount::default(); abi::MAX_TOOLS],
+        };
+        for value in values.iter() {
+            for (tool, count) in sum.tools.iter_mut().zip(value.tools) {
+                tool.packets += count.packets;
+                tool.dropped += count.dropped;
+                tool.would_drop += count.would_drop;
+            }
+        }
+        Ok(sum)
+    }
+
+    /// The tools' names, by number.
+    pub fn tools(&self) -> Result<Vec<ToolName>> {
+        self.tools
+            .iter()
+            .collect::<Result<_, _>>()
+            .context("cannot read the tools' names")
+    }
+
+    /// What arrived at each port, over all CPUs, in the ports' order.
+    pub fn ports(&self) -> Result<Vec<(u16, PortCount)>> {
+        let mut ports = Vec::new();
+        for entry in self.ports.iter() {
+            let (port, values) = entry.context("cannot read the ports' counts")?;
+            let mut sum = PortCount::default();
+            for value in values.iter() {
+                sum.packets += value.packets;
+                sum.scanner += value.scanner;
+                sum.dropped += value.dropped;
+            }
+            ports.push((port as u16, sum));
+        }
+        ports.sort_by_key(|(port, _)| *port);
+        Ok(ports)
+    }
+
+    /// Every source remembered, in no order.
+    pub fn sources(&self) -> Result<Vec<(Source, SourceCount)>> {
+        syscall::lookup_all(self.sources.fd().as_fd()).context("cannot read the sources")
+    }
+}

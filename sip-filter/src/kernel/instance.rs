@@ -1,0 +1,153 @@
+//! An instance: a named filter and the folder of its pins.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::preflight;
+
+/// The folder of all instances below the BPF file system.
+const FOLDER: &str = "sip-filter";
+/// What the names of pinned links begin with; the interface's index follows. The name would
+/// not do: a BPF file system allows no dots, which VLAN interfaces have.
+const LINK: &str = "link-";
+
+/// Where an instance's pins live: `BPFFS/sip-filter/NAME/`.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    name: String,
+    bpffs: PathBuf,
+    dir: PathBuf,
+}
+
+impl Instance {
+    /// The instance `name` below the BPF file system at `bpffs`, attached or not.
+    ///
+    /// # Errors
+    ///
+    /// When the name cannot be a folder's.
+    pub fn new(bpffs: &Path, name: &str) -> Result<Self> {
+        if name.is_empty() || name.contains(['/', '.']) {
+            bail!("{name:?} cannot name an instance: use letters, digits, - and _");
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            bpffs: bpffs.to_owned(),
+            dir: bpffs.join(FOLDER).join(name),
+        })
+    }
+
+    /// The instance's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder of its pins, which is there while it is attached.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The BPF file system that the folder is on.
+    pub(super) fn bpffs(&self) -> &Path {
+        &self.bpffs
+    }
+
+    /// Where a map is pinned.
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Where the link to the interface with this index is pinned.
+    pub(super) fn link(&self, ifindex: u32) -> PathBuf {
+        self.dir.join(format!("{LINK}{ifindex}"))
+    }
+
+    /// The pinned links; none where the instance is not attached.
+    pub(super) fn links(&self) -> Result<Vec<PathBuf>> {
+        let is_link = |path: &PathBuf| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.starts_with(LINK))
+        };
+        Ok(self.pins()?.into_iter().filter(is_link).collect())
+    }
+
+    /// Everything pinned, in the order of its names.
+    pub(super) fn pins(&self) -> Result<Vec<PathBuf>> {
+        list(&self.dir)
+    }
+
+    /// Creates the folder; whether it was not there before.
+    pub(super) fn create(&self) -> Result<bool> {
+        if let Some(parent) = self.dir.parent() {
+            fs::create_dir_all(parent)
+                .with_context(|| format!("cannot create {}", parent.display()))?;
+        }
+        match fs::create_dir(&self.dir) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot create {}", self.dir.display()))
+            }
+        }
+    }
+
+    /// Removes the folder and every pin in it, and the folder of all instances with the last.
+    pub(super) fn remove(&self) -> Result<()> {
+        for pin in self.pins()? {
+            fs::remove_file(&pin).with_context(|| format!("cannot remove {}", pin.display()))?;
+        }
+        match fs::remove_dir(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", self.dir.display()));
+            }
+            _ => {}
+        }
+        if let Some(parent) = self.dir.parent() {
+            // Refused while other instances are there, which is as it should be.
+            let _ = fs::remove_dir(parent);
+        }
+        Ok(())
+    }
+}
+
+/// The names of the instances that have pins below the BPF file system at `bpffs`.
+///
+/// # Errors
+///
+/// When `bpffs` is no BPF file system or cannot be read.
+pub fn instances(bpffs: &Path) -> Result<Vec<String>> {
+    preflight::bpffs(bpffs)?;
+    let folders = list(&bpffs.join(FOLDER))?;
+    Ok(folders
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect())
+}
+
+/// What a folder holds, in the order of names; nothing where there is no such folder.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot_read = || match fs::metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            format!(
+                "cannot read {}: run as root (sudo sip-filter …)",
+                folder.display()
+            )
+        }
+        _ => format!("cannot read {}", folder.display()),
+    };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(cannot_read),
+    };
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()
+        .with_context(cannot_read)?;
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,281 @@
+//! Loading: the object, its globals and its maps, up to a program that can be attached.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail};
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel, include_bytes_aligned,
+    maps::{Array, MapData},
+    programs::{ProgramError, ProgramType, Xdp},
+    sys::is_helper_supported,
+};
+use aya_obj::generated::bpf_func_id;
+use sip_filter_common::{
+    abi::{self, PortSet, Settings, ToolName, global, map},
+    verdict::DropSet,
+};
+
+use super::Instance;
+use crate::config::signatures::Signatures;
+
+/// The program and its maps, built for BPF by `cargo xtask build`.
+static OBJECT: &[u8] = include_bytes_aligned!(env!("SIP_FILTER_EBPF_OBJECT"));
+
+/// Log nothing, and log each verdict, as aya-log counts levels.
+const LOG_NOTHING: u8 = 0;
+const LOG_VERDICTS: u8 = 3;
+
+/// What a program is loaded with.
+#[derive(Clone, Copy, Debug)]
+pub struct Load<'a> {
+    /// What is dropped.
+    pub drop: DropSet,
+    /// Whether datagrams to any port that start like SIP are inspected.
+    pub any_port: bool,
+    /// The inspected ports.
+    pub ports: &'a PortSet,
+    /// How many sources are remembered.
+    pub sources: u32,
+    /// The signatures.
+    pub signatures: &'a Signatures,
+    /// Whether each verdict is logged.
+    pub verbose: bool,
+}
+
+/// A program in the kernel, not attached to anything.
+///
+/// Without an instance its maps are pinned nowhere and go with it: so it is tested and measured.
+pub struct Loaded {
+    pub(super) ebpf: Ebpf,
+}
+
+impl Loaded {
+    /// Loads the program with maps of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn unpinned(load: &Load<'_>) -> Result<Self> {
+        Self::new(load, None)
+    }
+
+    /// Loads the program with the instance's maps: those that are pinned, and new ones, pinned
+    /// too, where there are none.
+    pub(super) fn new(load: &Load<'_>, instance: Option<&Instance>) -> Result<Self> {
+        let adopted = instance.map(pinned_settings).transpose()?.flatten();
+        if let Some(settings) = adopted {
+            check_layout(&settings, load)?;
+        }
+        let known = match (instance, adopted) {
+            (Some(instance), Some(_)) => pinned_tools(instance)?,
+            _ => Vec::new(),
+        };
+        let (signatures, tools) = load.signatures.table(&known)?;
+
+        let drop_set = load.drop.0;
+        let any_port = u32::from(load.any_port);
+        let coarse_clock = u32::from(has_coarse_clock()?);
+        let log_level = if load.verbose {
+            LOG_VERDICTS
+        } else {
+            LOG_NOTHING
+        };
+        let pins: Vec<(&str, PathBuf)> = instance
+            .map(|instance| map::PINNED.map(|name| (name, instance.map(name))).into())
+            .unwrap_or_default();
+        let mut loader = EbpfLoader::new();
+        loader
+            .override_global(global::DROP_SET, &drop_set, true)
+            .override_global(global::ANY_PORT, &any_port, true)
+            .override_global(global::COARSE_CLOCK, &coarse_clock, true)
+            .override_global(global::LOG_LEVEL, &log_level, true)
+            .override_global(global::PORT_SET, load.ports, true)
+            .override_global(global::SIGNATURES, &*signatures, true)
+            .map_max_entries(map::SOURCES, load.sources)
+            // The verifier's log costs time and memory, and is wanted only when it refuses;
+            // aya asks for it then.
+            .verifier_log_level(VerifierLogLevel::STATS);
+        for (name, path) in &pins {
+            loader.map_pin_path(name, path.as_path());
+        }
+        let mut ebpf = loader.load(OBJECT).context(
+            "cannot create the maps; is a limit on locked memory in the way (ulimit -l)?",
+        )?;
+        write_tools(&mut ebpf, &tools)?;
+        write_settings(&mut ebpf, load, adopted)?;
+        prepare_ports(&mut ebpf, load.ports)?;
+        let mut loaded = Self { ebpf };
+        loaded.program_mut()?.load().map_err(refused)?;
+        Ok(loaded)
+    }
+
+    /// The program.
+    ///
+    /// # Errors
+    ///
+    /// When the object holds none, which is a fault of the build.
+    pub fn program(&self) -> Result<&Xdp> {
+        let program = self
+            .ebpf
+            .program(abi::PROGRAM)
+            .context("the object holds no program")?;
+        Ok(program.try_into()?)
+    }
+
+    pub(super) fn program_mut(&mut self) -> Result<&mut Xdp> {
+        let program = self
+            .ebpf
+            .program_mut(abi::PROGRAM)
+            .context("the object holds no program")?;
+        Ok(program.try_into()?)
+    }
+}
+
+/// Why the kernel refused the program, without the verifier's log of thousands of lines.
+fn refused(error: ProgramError) -> anyhow::Error {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            let last = log.lines().rev().find(|line| {
+                let line = line.trim();
+                // Statistics follow what the verifier has to say.
+                !line.is_empty()
+                    && !["processed ", "verification time", "stack depth"]
+                        .iter()
+                        .any(|prefix| line.starts_with(prefix))
+            });
+            anyhow!(io_error).context(format!(
+                "the kernel's verifier refused the program ({}); \
+                 please report this with the kernel's version (uname -r)",
+                last.unwrap_or("it gave no reason").trim()
+            ))
+        }
+        other => anyhow!(other).context("the kernel refused the program"),
+    }
+}
+
+/// Whether the kernel has the cheap clock (5.11).
+fn has_coarse_clock() -> Result<bool> {
+    is_helper_supported(ProgramType::Xdp, bpf_func_id::BPF_FUNC_ktime_get_coarse_ns)
+        .context("cannot ask what the kernel supports")
+}
+
+/// The settings of a running filter, if there is one.
+pub(super) fn pinned_settings(instance: &Instance) -> Result<Option<Settings>> {
+    let path = instance.map(map::SETTINGS);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let settings = || -> Result<Settings> {
+        let map = MapData::from_pin(&path)?;
+        let array = Array::<_, Settings>::try_from(aya::maps::Map::Array(map))?;
+        Ok(array.get(&0, 0)?)
+    };
+    settings().map(Some).with_context(|| {
+        format!(
+            "the filter {} was attached by another version of sip-filter; \
+             detach it first: sip-filter detach --name {}",
+            instance.name(),
+            instance.name()
+        )
+    })
+}
+
+/// A running filter's maps fit what is to be loaded.
+fn check_layout(settings: &Settings, load: &Load<'_>) -> Result<()> {
+    // A loader that was killed before it wrote its settings leaves version 0: nothing has been
+    // counted yet.
+    if settings.version == 0 {
+        return Ok(());
+    }
+    if settings.version != abi::VERSION {
+        bail!(
+            "the running filter's maps have layout {}, this sip-filter's {}; \
+             detach it first: sip-filter detach",
+            settings.version,
+            abi::VERSION
+        );
+    }
+    if settings.sources != load.sources {
+        bail!(
+            "the running filter remembers {} sources; \
+             attach with --sources {} to keep its counters, or detach it first",
+            settings.sources,
+            settings.sources
+        );
+    }
+    Ok(())
+}
+
+/// The tools that a running filter numbers.
+fn pinned_tools(instance: &Instance) -> Result<Vec<ToolName>> {
+    let path = instance.map(map::TOOLS);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let map = MapData::from_pin(&path)
+        .with_context(|| format!("cannot open the pin {}", path.display()))?;
+    let tools = Array::<_, ToolName>::try_from(aya::maps::Map::Array(map))?;
+    Ok(tools.iter().collect::<Result<_, _>>()?)
+}
+
+fn write_tools(ebpf: &mut Ebpf, tools: &[ToolName]) -> Result<()> {
+    let mut map: Array<_, ToolName> = ebpf
+        .map_mut(map::TOOLS)
+        .context("the object holds no map of tools")?
+        .try_into()?;
+    for (number, tool) in tools.iter().enumerate() {
+        map.set(number as u32, tool, 0)
+            .context("cannot write the tools' names")?;
+    }
+    Ok(())
+}
+
+fn write_settings(ebpf: &mut Ebpf, load: &Load<'_>, adopted: Option<Settings>) -> Result<()> {
+    let attached_at = match adopted {
+        Some(settings) if settings.version != 0 => settings.attached_at,
+        _ => std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos() as u64),
+    };
+    let settings = Settings {
+        version: abi::VERSION,
+        drop_set: load.drop.0,
+        any_port: u32::from(load.any_port),
+        sources: load.sources,
+        attached_at,
+        ports: *load.ports,
+    };
+    let mut map: Array<_, Settings> = ebpf
+        .map_mut(map::SETTINGS)
+        .context("the object holds no map of settings")?
+        .try_into()?;
+    map.set(0, settings, 0).context("cannot write the settings")
+}
+
+/// Up to so many ports get their count beforehand, so that counting them never has to allocate.
+const PREPARED_PORTS: usize = 1024;
+
+fn prepare_ports(ebpf: &mut Ebpf, ports: &PortSet) -> Result<()> {
+    use aya::maps::{MapError, PerCpuHashMap, PerCpuValues};
+    // linux/bpf.h: only where there is no such entry.
+    const BPF_NOEXIST: u64 = 1;
+    let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))?;
+    let mut map: PerCpuHashMap<_, u32, abi::PortCount> = ebpf
+        .map_mut(map::PORTS)
+        .context("the object holds no map of ports")?
+        .try_into()?;
+    for port in ports.iter().take(PREPARED_PORTS) {
+        let none = PerCpuValues::try_from(vec![abi::PortCount::default(); cpus])?;
+        match map.insert(u32::from(port), none, BPF_NOEXIST) {
+            Ok(()) => {}
+            Err(MapError::SyscallError(error))
+                if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
+            Err(error) => return Err(error).context("cannot prepare the ports' counts"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! What must be true before anything is loaded, asked for beforehand so that the answer can
+//! say what to do.
+
+use std::{ffi::CString, fs, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
+
+use anyhow::{Context, Result, bail};
+use aya::util::KernelVersion;
+
+/// The oldest kernel that the program is made for.
+const OLDEST: (u8, u8) = (5, 10);
+
+// linux/capability.h
+const CAP_NET_ADMIN: u32 = 12;
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_BPF: u32 = 39;
+
+/// The kernel is new enough and the process may load programs.
+pub(super) fn attach(bpffs_at: &Path) -> Result<()> {
+    let (major, minor) = OLDEST;
+    let version = KernelVersion::current().context("cannot read the kernel's version")?;
+    if version < KernelVersion::new(major, minor, 0) {
+        bail!("this kernel is {version:?}; sip-filter needs Linux {major}.{minor} or later");
+    }
+    privileges()?;
+    bpffs(bpffs_at)
+}
+
+/// The process may load and attach programs.
+pub(super) fn privileges() -> Result<()> {
+    let status =
+        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .context("/proc/self/status names no capabilities")?;
+    let has = |capability: u32| effective >> capability & 1 != 0;
+    if has(CAP_SYS_ADMIN) || has(CAP_BPF) && has(CAP_NET_ADMIN) {
+        return Ok(());
+    }
+    bail!(
+        "no privileges to load a program into the kernel: \
+         run as root (sudo sip-filter …) or with CAP_BPF and CAP_NET_ADMIN"
+    )
+}
+
+/// `path` is on a BPF file system.
+pub(super) fn bpffs(path: &Path) -> Result<()> {
+    let next = format!(
+        "mount one (mount -t bpf bpf {}) or name another with --bpffs",
+        path.display()
+    );
+    let c_path = CString::new(path.as_os_str().as_bytes())
+        .with_context(|| format!("{} cannot be a path", path.display()))?;
+    let mut info = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the path ends in a zero byte, and `info` is large enough for what is written.
+    if unsafe { libc::statfs(c_path.as_ptr(), info.as_mut_ptr()) } != 0 {
+        let error = std::io::Error::last_os_error();
+        bail!("no BPF file system at {}: {error}; {next}", path.display());
+    }
+    // SAFETY: `statfs` succeeded, so it has filled `info`.
+    let kind = unsafe { info.assume_init() }.f_type;
+    if kind != libc::BPF_FS_MAGIC as libc::__fsword_t {
+        bail!("{} is not a BPF file system; {next}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The few things asked of bpf(2) and the clock that aya does not ask for.
+
+use std::{
+    io, mem,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info};
+
+/// What the kernel says of an XDP link.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct XdpLink {
+    /// The program's number.
+    pub(super) program: u32,
+    /// The interface's index; 0 where the interface is gone.
+    pub(super) ifindex: u32,
+}
+
+/// Opens what is pinned at `path`.
+pub(super) fn open_pin(path: &Path) -> Result<OwnedFd> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let c_path = std::ffi::CString::new(path.as_os_str().as_bytes())
+        .with_context(|| format!("{} cannot be a path", path.display()))?;
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.__bindgen_anon_4.pathname = c_path.as_ptr() as u64;
+    let fd = bpf(bpf_cmd::BPF_OBJ_GET, &mut attr)
+        .with_context(|| format!("cannot open the pin {}", path.display()))?;
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What the kernel says of an XDP link (BPF_OBJ_GET_INFO_BY_FD).
+pub(super) fn xdp_link(link: BorrowedFd<'_>) -> Result<XdpLink> {
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_link_info`.
+    let mut info: bpf_link_info = unsafe { mem::zeroed() };
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.info.bpf_fd = link.as_raw_fd() as u32;
+    attr.info.info = &raw mut info as u64;
+    attr.info.info_len = size_of::<bpf_link_info>() as u32;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr).context("cannot ask for a link")?;
+    // SAFETY: our pins of this name are XDP links, for which the kernel fills this member.
+    let ifindex = unsafe { info.__bindgen_anon_1.xdp.ifindex };
+    Ok(XdpLink {
+        program: info.prog_id,
+        ifindex,
+    })
+}
+
+/// Detaches a link at once (BPF_LINK_DETACH); removing its pin alone leaves that to a worker of
+/// the kernel.
+pub(super) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.link_detach.link_fd = link.as_raw_fd() as u32;
+    bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr).map(drop)
+}
+
+/// How many entries one batch holds: as many as keep its buffers below two megabytes.
+const BATCH: usize = 4096;
+
+/// Reads a whole hash map (BPF_MAP_LOOKUP_BATCH): one system call for thousands of entries, and
+/// no entry twice or left out because others come and go meanwhile.
+pub(super) fn lookup_all<K: aya::Pod, V: aya::Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
+    // SAFETY: `Pod` types are valid for every bit pattern.
+    let (no_key, no_value): (K, V) = unsafe { (mem::zeroed(), mem::zeroed()) };
+    let mut keys = vec![no_key; BATCH];
+    let mut values = vec![no_value; BATCH];
+    let mut all = Vec::new();
+    // The place where the next batch begins: for a hash, the number of a bucket.
+    let mut place = 0_u32;
+    let mut is_first = true;
+    loop {
+        let mut next = 0_u32;
+        // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+        let mut attr: bpf_attr = unsafe { mem::zeroed() };
+        attr.batch.map_fd = map.as_fd().as_raw_fd() as u32;
+        attr.batch.in_batch = if is_first { 0 } else { &raw const place as u64 };
+        attr.batch.out_batch = &raw mut next as u64;
+        attr.batch.keys = keys.as_mut_ptr() as u64;
+        attr.batch.values = values.as_mut_ptr() as u64;
+        attr.batch.count = keys.len() as u32;
+        let result = bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr);
+        // SAFETY: the kernel sets the count in every case in which it has read entries.
+        let count = unsafe { attr.batch.count } as usize;
+        let is_last = match result {
+            Ok(_) => false,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+            Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                // One bucket holds more than a batch; nothing was read of it.
+                keys.resize(keys.len() * 2, no_key);
+                values.resize(values.len() * 2, no_value);
+                continue;
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => continue,
+            Err(error) => return Err(error),
+        };
+        all.extend(keys.iter().copied().zip(values.iter().copied()).take(count));
+        if is_last {
+            return Ok(all);
+        }
+        place = next;
+        is_first = false;
+    }
+}
+
+/// bpf(2).
+fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
+    // SAFETY: `attr` is a whole `bpf_attr`, whose pointers the callers keep alive.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_int,
+            &raw mut *attr,
+            size_of::<bpf_attr>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result as i32)
+    }
+}
+
+/// The kernel clock of `first_seen` and `last_seen`, now: nanoseconds of CLOCK_MONOTONIC.
+pub fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is a valid place for the answer; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
