@@ -306,7 +306,7 @@ fn last_word(payload: &impl Payload, at: usize) -> u64 {
         return 0;
     };
     match payload.u64_at(payload.forget(start) & MAX_OFFSET) {
-        Some(word) => word >> (8 * at.wrapping_sub(start) & 63),
+        Some(word) => word >> ((8 * at.wrapping_sub(start)) & 63),
         None => 0,
     }
 }
