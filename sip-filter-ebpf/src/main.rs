@@ -24,7 +24,11 @@ mod packet;
 mod payload;
 mod policy;
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{xdp_action, xdp_md},
+    macros::xdp,
+    programs::XdpContext,
+};
 use sip_filter_common::classify;
 
 use crate::{count::Tally, frame::Frame, packet::Packet};
@@ -32,25 +36,45 @@ use crate::{count::Tally, frame::Frame, packet::Packet};
 /// Inspects one frame at ingress.
 #[xdp]
 pub fn sip_filter(ctx: XdpContext) -> u32 {
+    if let Some(frame) = Frame::new(ctx.data(), ctx.data_end())
+        && let Some(port) = packet::plain_port(&frame)
+        && !policy::may_inspect(port)
+    {
+        return xdp_action::XDP_PASS;
+    }
+    inspect(ctx.ctx)
+}
+
+/// The whole path. A function of its own, so that the packets above need no stack frame.
+#[inline(never)]
+fn inspect(ctx: *mut xdp_md) -> u32 {
+    // Opaque, or the compiler passes what it reads from the context instead of the context, and
+    // the verifier loses what it knows of packet pointers.
+    let ctx = XdpContext::new(opaque::constant(ctx as usize) as *mut xdp_md);
     let Some(frame) = Frame::new(ctx.data(), ctx.data_end()) else {
         return count::unreadable();
     };
-    match packet::parse(&frame) {
-        Packet::Datagram(datagram) => {
-            if !policy::inspects(&datagram) {
-                return xdp_action::XDP_PASS;
-            }
-            let found = classify::classify(&datagram.payload, policy::signatures());
-            let outcome = policy::decide(&found);
-            let tally = Tally::new(&datagram, &found, outcome);
-            count::datagram(&datagram, &tally);
-            log::verdict(&ctx, &datagram, &tally);
-            tally.action()
-        }
-        Packet::LaterFragment => count::fragment(),
-        Packet::Unreadable => count::unreadable(),
-        Packet::Other => xdp_action::XDP_PASS,
+    let udp = match packet::parse(&frame) {
+        Packet::Udp(udp) => udp,
+        Packet::LaterFragment => return count::fragment(),
+        Packet::Unreadable => return count::unreadable(),
+        Packet::Other => return xdp_action::XDP_PASS,
+    };
+    if !policy::may_inspect(udp.port) {
+        return xdp_action::XDP_PASS;
     }
+    let Some(datagram) = udp.datagram(&frame) else {
+        return count::unreadable();
+    };
+    if !policy::inspects(&datagram) {
+        return xdp_action::XDP_PASS;
+    }
+    let found = classify::classify(&datagram.payload, policy::signatures());
+    let outcome = policy::decide(&found);
+    let tally = Tally::new(&datagram, &found, outcome);
+    count::datagram(&datagram, &tally);
+    log::verdict(&ctx, &datagram, &tally);
+    tally.action()
 }
 
 #[cfg(not(test))]

@@ -36,7 +36,23 @@ const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION: u8 = 60;
 
-/// A UDP datagram, or the first fragment of one.
+/// A UDP header, of which nothing but the port was looked at.
+pub struct Udp {
+    /// The source address.
+    source: Source,
+    /// The destination port, in host byte order.
+    pub port: u16,
+    /// What the length field says, in bytes with the header.
+    stated: usize,
+    /// Where the payload begins, an offset in the frame.
+    start: usize,
+    /// Where the network packet ends by its own length, an offset in the frame or beyond.
+    end: usize,
+    /// More of the datagram follows in other packets.
+    is_fragment: bool,
+}
+
+/// A UDP datagram, or the first fragment of one, whose lengths agree.
 pub struct Datagram {
     /// The source address.
     pub source: Source,
@@ -51,27 +67,62 @@ pub struct Datagram {
 
 /// What a frame holds.
 pub enum Packet {
-    /// A UDP datagram, or the first fragment of one.
-    Datagram(Datagram),
+    /// A UDP header, of a datagram or of the first fragment of one.
+    Udp(Udp),
     /// A fragment of a UDP datagram that is not its first: it has no port.
     LaterFragment,
-    /// Cut off, or with lengths that contradict each other.
+    /// Cut off, or with more headers than are read.
     Unreadable,
     /// Anything else than UDP.
     Other,
 }
 
+/// The destination port of the plainest of packets, in host byte order: UDP in a whole IPv4
+/// packet without options in an untagged frame. `None` is no answer: [`parse`] reads any packet.
+///
+/// Most of what arrives at a telephone system is such a packet and speech, and leaves at once.
+#[inline(always)]
+pub fn plain_port(frame: &Frame) -> Option<u16> {
+    const IPV4: usize = EthHdr::LEN;
+    const UDP_HEADER: usize = IPV4 + Ipv4Hdr::LEN;
+    // Four bytes from the EtherType on, and four from the fragment field on: what is compared of
+    // them, and with what. Don't Fragment is the one bit of its field that a whole packet may
+    // have; the type of service and the time to live may be any.
+    const KIND: (u32, u32) = (
+        u32::from_be_bytes([0x08, 0x00, 0x45, 0]).to_be(),
+        0xffff_ff00_u32.to_be(),
+    );
+    const WHOLE: (u32, u32) = (
+        u32::from_be_bytes([0, 0, 0, UDP]).to_be(),
+        0xbfff_00ff_u32.to_be(),
+    );
+    let headers = frame.header::<[u8; UDP_HEADER + UdpHdr::LEN]>(0)?;
+    let is = |at: usize, (value, mask): (u32, u32)| {
+        // SAFETY: at most eight bytes before the end of the headers.
+        let word = unsafe { headers.as_ptr().add(at).cast::<u32>().read_unaligned() };
+        word & mask == value
+    };
+    let port = UDP_HEADER + offset_of!(UdpHdr, dst);
+    (is(offset_of!(EthHdr, ether_type), KIND) && is(IPV4 + offset_of!(Ipv4Hdr, frags), WHOLE)).then(
+        // SAFETY: the port is a part of the headers.
+        || u16::from_be(unsafe { headers.as_ptr().add(port).cast::<u16>().read_unaligned() }),
+    )
+}
+
 /// Reads a frame's headers.
+///
+/// The lengths that they state are not compared yet: a packet to a port that is not inspected
+/// is nobody's business here, whatever its lengths.
 #[inline(always)]
 pub fn parse(frame: &Frame) -> Packet {
     match parse_headers(frame) {
-        Ok(datagram) => Packet::Datagram(datagram),
+        Ok(udp) => Packet::Udp(udp),
         Err(packet) => packet,
     }
 }
 
 #[inline(always)]
-fn parse_headers(frame: &Frame) -> Result<Datagram, Packet> {
+fn parse_headers(frame: &Frame) -> Result<Udp, Packet> {
     let network = ethernet(frame)?;
     let transport = match network.ether_type {
         ETHER_IPV4 => ipv4(frame, network.offset)?,
@@ -79,6 +130,38 @@ fn parse_headers(frame: &Frame) -> Result<Datagram, Packet> {
         _ => return Err(Packet::Other),
     };
     udp(frame, transport)
+}
+
+impl Udp {
+    /// The datagram, if its lengths and the packet's agree with each other and with the frame's.
+    #[inline(always)]
+    pub fn datagram(self, frame: &Frame) -> Option<Datagram> {
+        let Self {
+            source,
+            port,
+            stated,
+            start,
+            end,
+            is_fragment,
+        } = self;
+        if !frame.holds(end) || start > end || stated < UdpHdr::LEN {
+            return None;
+        }
+        // A first fragment states the length of the whole datagram, of which it holds a part.
+        if !is_fragment && start + stated > end + UdpHdr::LEN {
+            return None;
+        }
+        // What is readable: as much as was stated, as is there, and as offsets may reach, which is
+        // more than any frame holds and tells the verifier that no offset leaves a packet's reach.
+        let readable = (stated - UdpHdr::LEN).min(end - start).min(MAX_OFFSET);
+        let payload = PacketPayload::new(frame, start, readable);
+        Some(Datagram {
+            source,
+            port,
+            length: end,
+            payload,
+        })
+    }
 }
 
 /// Where the network header begins and what it is.
@@ -91,7 +174,7 @@ struct Network {
 /// Where the transport header begins, and what the network header said of it.
 struct Transport {
     offset: usize,
-    /// Where the network packet ends, an offset in the frame.
+    /// Where the network packet ends by its own length, an offset in the frame or beyond.
     end: usize,
     source: Source,
     /// More of the datagram follows in other packets.
@@ -137,11 +220,7 @@ fn ipv4(frame: &Frame, offset: usize) -> Result<Transport, Packet> {
     let header = frame.header::<Ipv4Hdr>(offset).ok_or(Packet::Unreadable)?;
     let header_length = header.ihl() as usize;
     let total_length = header.tot_len() as usize;
-    if header.version() != 4
-        || header_length < Ipv4Hdr::LEN
-        || total_length < header_length
-        || !frame.holds(offset + total_length)
-    {
+    if header.version() != 4 || header_length < Ipv4Hdr::LEN {
         return Err(Packet::Unreadable);
     }
     if header.proto != UDP {
@@ -163,7 +242,7 @@ fn ipv4(frame: &Frame, offset: usize) -> Result<Transport, Packet> {
 fn ipv6(frame: &Frame, start: usize) -> Result<Transport, Packet> {
     let header = frame.header::<Ipv6Hdr>(start).ok_or(Packet::Unreadable)?;
     let end = start + Ipv6Hdr::LEN + u16::from_be_bytes(header.payload_len) as usize;
-    if header.vcf[0] >> 4 != 6 || !frame.holds(end) {
+    if header.vcf[0] >> 4 != 6 {
         return Err(Packet::Unreadable);
     }
     let mut next = header.next_hdr;
@@ -201,7 +280,7 @@ fn ipv6(frame: &Frame, start: usize) -> Result<Transport, Packet> {
             _ => break,
         };
         offset += length;
-        if offset > MAX_HEADERS || offset > end {
+        if offset > MAX_HEADERS {
             return Err(Packet::Unreadable);
         }
         offset = frame.forget(offset);
@@ -233,7 +312,7 @@ fn words(address: &[u8; 16]) -> [u64; 2] {
 }
 
 #[inline(always)]
-fn udp(frame: &Frame, transport: Transport) -> Result<Datagram, Packet> {
+fn udp(frame: &Frame, transport: Transport) -> Result<Udp, Packet> {
     let Transport {
         offset,
         end,
@@ -243,22 +322,12 @@ fn udp(frame: &Frame, transport: Transport) -> Result<Datagram, Packet> {
     // IPv4 and IPv6, with and without options, become one walk of the verifier here.
     let offset = frame.forget(offset);
     let header = frame.header::<UdpHdr>(offset).ok_or(Packet::Unreadable)?;
-    let length = u16::from_be_bytes(header.len) as usize;
-    let start = offset + UdpHdr::LEN;
-    if start > end || length < UdpHdr::LEN {
-        return Err(Packet::Unreadable);
-    }
-    // A first fragment states the length of the whole datagram, of which it holds a part.
-    if !is_fragment && offset + length > end {
-        return Err(Packet::Unreadable);
-    }
-    // What is readable: as much as was stated, as is there, and as offsets may reach, which is
-    // more than any frame holds and tells the verifier that no offset leaves a packet's reach.
-    let readable = (length - UdpHdr::LEN).min(end - start).min(MAX_OFFSET);
-    Ok(Datagram {
+    Ok(Udp {
         source,
         port: u16::from_be_bytes(header.dst),
-        length: end,
-        payload: PacketPayload::new(frame, start, readable),
+        stated: u16::from_be_bytes(header.len) as usize,
+        start: offset + UdpHdr::LEN,
+        end,
+        is_fragment,
     })
 }

@@ -24,13 +24,22 @@ static PORT_SET: MaybeUninit<PortSet> = MaybeUninit::new(PortSet::EMPTY);
 #[unsafe(no_mangle)]
 static SIGNATURES: MaybeUninit<SignatureTable> = MaybeUninit::new(SignatureTable::EMPTY);
 
+/// Whether datagrams to this port (host byte order) may be inspected.
+#[inline(always)]
+pub fn may_inspect(port: u16) -> bool {
+    ANY_PORT.load() != 0 || is_listed(port)
+}
+
 /// Whether the datagram is to be inspected.
 #[inline(always)]
 pub fn inspects(datagram: &Datagram) -> bool {
+    ANY_PORT.load() == 0 || is_listed(datagram.port) || classify::starts_like_sip(&datagram.payload)
+}
+
+#[inline(always)]
+fn is_listed(port: u16) -> bool {
     // SAFETY: initialised above, and replaced by the loader with a value of the same type.
-    let ports = unsafe { opaque::set_at_load(&PORT_SET).assume_init_ref() };
-    ports.contains(datagram.port)
-        || (ANY_PORT.load() != 0 && classify::starts_like_sip(&datagram.payload))
+    unsafe { opaque::set_at_load(&PORT_SET).assume_init_ref() }.contains(port)
 }
 
 /// The signatures.
