@@ -1,0 +1,333 @@
+//! The program in the kernel without an interface: it is handed frames one by one
+//! (BPF_PROG_TEST_RUN), and its maps say what it counted of each.
+//!
+//! What the classifier of the host says of a payload stands beside it, so that a test can ask
+//! both.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+};
+
+use aya::{TestRun as _, programs::TestRunOptions};
+use sip_filter::{
+    config::{
+        drop::DropList,
+        ports::Ports,
+        signatures::{Signatures, tool_name},
+    },
+    kernel::{Filter, Load, Loaded},
+};
+use sip_filter_common::{
+    abi::{DEFAULT_SOURCES, MAX_TOOLS, PortCount, Source, SourceCount, ToolCounts, Totals},
+    classify::{Classification, classify},
+    payload::SlicePayload,
+    signature::{Found, SignatureTable},
+    sip::MessageClass,
+    verdict::{DropSet, Outcome, decide},
+};
+
+/// The frame goes to the driver's pool again (`XDP_DROP` in linux/bpf.h).
+pub const DROP: u32 = 1;
+/// The frame goes up to the network stack (`XDP_PASS`).
+pub const PASS: u32 = 2;
+
+/// The longest frame that BPF_PROG_TEST_RUN hands over in one piece, in bytes: a page, less the
+/// headroom of XDP and what the kernel keeps at the page's end, which is at most 384.
+pub const LONGEST_FRAME: usize = 4096 - 256 - 384;
+
+/// A program that is attached to nothing, with maps of its own.
+pub struct Program {
+    loaded: Loaded,
+    filter: Filter,
+    drop: DropSet,
+    names: Vec<String>,
+    table: Box<SignatureTable>,
+}
+
+impl Program {
+    /// Loads it with the built-in signatures, and with what `--drop` and `--ports` take.
+    ///
+    /// # Panics
+    ///
+    /// Without root, or if the kernel refuses it.
+    pub fn load(drop: &str, ports: &str) -> Self {
+        // SAFETY: a system call without arguments.
+        let user = unsafe { libc::geteuid() };
+        assert!(
+            user == 0,
+            "loading a BPF program needs root: run this as root"
+        );
+        let DropList(drop) = drop.parse().unwrap_or_else(|error| panic!("{error:#}"));
+        let Ports { set, any } = ports.parse().unwrap_or_else(|error| panic!("{error:#}"));
+        let signatures = Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}"));
+        let (table, names) = signatures
+            .table(&[])
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        let mut loaded = Loaded::unpinned(&Load {
+            drop,
+            any_port: any,
+            ports: &set,
+            sources: DEFAULT_SOURCES,
+            signatures: &signatures,
+            verbose: false,
+        })
+        .unwrap_or_else(|error| panic!("cannot load the program: {error:#}"));
+        let filter = Filter::of(&mut loaded).unwrap_or_else(|error| panic!("no maps: {error:#}"));
+        let name = |name| tool_name(name).unwrap_or_default().to_owned();
+        Self {
+            loaded,
+            filter,
+            drop,
+            names: names.iter().map(name).collect(),
+            table,
+        }
+    }
+
+    /// Its maps.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// The numbers of its maps in the kernel.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel does not say.
+    pub fn map_ids(&self) -> Vec<u32> {
+        let program = self
+            .loaded
+            .program()
+            .unwrap_or_else(|error| panic!("no program: {error:#}"));
+        let ids = program.info().and_then(|info| info.map_ids());
+        match ids {
+            Ok(Some(ids)) => ids,
+            other => panic!("the kernel does not say which maps the program has: {other:?}"),
+        }
+    }
+
+    /// Hands over a frame once; what is to happen to it, [`PASS`] or [`DROP`].
+    ///
+    /// # Panics
+    ///
+    /// If the kernel does not take it, as for all that follow: it takes frames of 14 to
+    /// [`LONGEST_FRAME`] bytes.
+    pub fn run(&self, frame: &[u8]) -> u32 {
+        self.repeat(frame, 1)
+    }
+
+    /// Hands over a frame so many times; what is to happen to the last one.
+    ///
+    /// # Panics
+    ///
+    /// As [`Program::run`].
+    pub fn repeat(&self, frame: &[u8], times: u32) -> u32 {
+        let program = self
+            .loaded
+            .program()
+            .unwrap_or_else(|error| panic!("no program: {error:#}"));
+        let result = program.test_run(TestRunOptions {
+            data_in: Some(frame),
+            repeat: times,
+            ..TestRunOptions::new()
+        });
+        match result {
+            Ok(result) => result.return_value,
+            Err(error) => panic!("a frame of {} bytes: {error:?}", frame.len()),
+        }
+    }
+
+    /// The tool with this number.
+    pub fn tool(&self, number: u8) -> &str {
+        &self.names[usize::from(number)]
+    }
+
+    /// The number of the tool with this name.
+    ///
+    /// # Panics
+    ///
+    /// If the built-in signatures have no such tool.
+    pub fn tool_number(&self, name: &str) -> usize {
+        match self.names.iter().position(|other| other == name) {
+            Some(number) => number,
+            None => panic!("there is no tool '{name}'"),
+        }
+    }
+
+    /// What the host's classifier says of a payload, with the same signatures.
+    pub fn host(&self, payload: &[u8]) -> Classification {
+        classify(&SlicePayload(payload), &self.table)
+    }
+
+    /// What is to become of a datagram of which this was found, and be counted of it.
+    pub fn decided(&self, found: Classification) -> Counted {
+        let Classification { class, tool } = found;
+        Counted::Datagram {
+            class,
+            hostile: tool.is_some_and(Found::is_hostile),
+            outcome: decide(self.drop, class, tool),
+        }
+    }
+
+    /// The totals.
+    ///
+    /// # Panics
+    ///
+    /// If they cannot be read, as for all that follow.
+    pub fn totals(&self) -> Totals {
+        self.filter
+            .totals()
+            .unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// The tools' counts.
+    ///
+    /// # Panics
+    ///
+    /// As [`Program::totals`].
+    pub fn tool_counts(&self) -> ToolCounts {
+        self.filter
+            .tool_counts()
+            .unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// Everything.
+    ///
+    /// # Panics
+    ///
+    /// As [`Program::totals`], or if a source is there twice.
+    pub fn counts(&self) -> Counts {
+        let ports = self.filter.ports();
+        let ports = ports.unwrap_or_else(|error| panic!("{error:#}"));
+        let listed = self.filter.sources();
+        let listed = listed.unwrap_or_else(|error| panic!("{error:#}"));
+        let many = listed.len();
+        let sources: BTreeMap<_, _> = listed
+            .into_iter()
+            .map(|(source, count)| (address(source), count))
+            .collect();
+        assert_eq!(sources.len(), many, "a source was read twice");
+        Counts {
+            totals: self.totals(),
+            tools: self.tool_counts(),
+            ports: ports.into_iter().collect(),
+            sources,
+        }
+    }
+}
+
+/// The address that a source map's key stands for.
+pub fn address(source: Source) -> IpAddr {
+    Ipv6Addr::from(source.octets()).to_canonical()
+}
+
+/// Everything that was counted up to one moment.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    /// Totals.
+    pub totals: Totals,
+    /// By tool number.
+    pub tools: ToolCounts,
+    /// By destination port.
+    pub ports: BTreeMap<u16, PortCount>,
+    /// By source address.
+    pub sources: BTreeMap<IpAddr, SourceCount>,
+}
+
+/// Where one frame was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Nowhere: it is not UDP, or not to an inspected port.
+    Nowhere,
+    /// As one that cannot be read.
+    Unreadable,
+    /// As a fragment without a port.
+    Fragment,
+    /// As an inspected datagram, in this cell.
+    Datagram {
+        /// What it is.
+        class: MessageClass,
+        /// Whether a tool of a dropping kind was recognised.
+        hostile: bool,
+        /// What became of it.
+        outcome: Outcome,
+    },
+}
+
+impl Counted {
+    /// Where the one frame between two readings was counted, and with how many bytes.
+    ///
+    /// # Panics
+    ///
+    /// If it was counted twice, or anything became less.
+    pub fn between(before: &Totals, after: &Totals) -> (Self, u64) {
+        let mut places = Vec::new();
+        let single = |before: u64, after: u64, what: &str| {
+            let more = after.checked_sub(before);
+            assert!(
+                matches!(more, Some(0 | 1)),
+                "{what}: {before}, then {after}"
+            );
+            more == Some(1)
+        };
+        if single(before.unreadable, after.unreadable, "unreadable") {
+            places.push((Self::Unreadable, 0));
+        }
+        if single(before.fragments, after.fragments, "fragments") {
+            places.push((Self::Fragment, 0));
+        }
+        for class in MessageClass::ALL {
+            for hostile in [false, true] {
+                for outcome in Outcome::ALL {
+                    let cell = Totals::cell(class, hostile, outcome);
+                    let [before, after] = [before, after].map(|totals| totals.cells[cell]);
+                    let what = format!("{class:?}, hostile {hostile}, {outcome:?}");
+                    let bytes = after.bytes.wrapping_sub(before.bytes);
+                    if single(before.packets, after.packets, &what) {
+                        let place = Self::Datagram {
+                            class,
+                            hostile,
+                            outcome,
+                        };
+                        places.push((place, bytes));
+                    } else {
+                        assert_eq!(bytes, 0, "{what}: bytes without a packet");
+                    }
+                }
+            }
+        }
+        match places.as_slice() {
+            [] => (Self::Nowhere, 0),
+            [place] => *place,
+            _ => panic!("one frame was counted more than once: {places:?}"),
+        }
+    }
+
+    /// What the program returns for such a frame.
+    pub fn action(self) -> u32 {
+        match self {
+            Self::Datagram { outcome, .. } if outcome.is_drop() => DROP,
+            _ => PASS,
+        }
+    }
+}
+
+/// The number of the tool that one packet between two readings was counted for.
+///
+/// # Panics
+///
+/// If it was counted for several.
+pub fn tool_between(before: &ToolCounts, after: &ToolCounts) -> Option<u8> {
+    let more: Vec<_> = (0..MAX_TOOLS)
+        .filter(|number| before.tools[*number] != after.tools[*number])
+        .collect();
+    match more.as_slice() {
+        [] => None,
+        [number] => {
+            let [before, after] = [before, after].map(|counts| counts.tools[*number].packets);
+            assert_eq!(after, before + 1, "tool {number}");
+            u8::try_from(*number).ok()
+        }
+        _ => panic!("one packet was counted for the tools {more:?}"),
+    }
+}
