@@ -276,31 +276,40 @@ impl Counted {
         if single(before.fragments, after.fragments, "fragments") {
             places.push((Self::Fragment, 0));
         }
-        for class in MessageClass::ALL {
-            for hostile in [false, true] {
-                for outcome in Outcome::ALL {
-                    let cell = Totals::cell(class, hostile, outcome);
-                    let [before, after] = [before, after].map(|totals| totals.cells[cell]);
-                    let what = format!("{class:?}, hostile {hostile}, {outcome:?}");
-                    let bytes = after.bytes.wrapping_sub(before.bytes);
-                    if single(before.packets, after.packets, &what) {
-                        let place = Self::Datagram {
-                            class,
-                            hostile,
-                            outcome,
-                        };
-                        places.push((place, bytes));
-                    } else {
-                        assert_eq!(bytes, 0, "{what}: bytes without a packet");
-                    }
-                }
+        for (place, cell) in Self::cells() {
+            let [before, after] = [before, after].map(|totals| totals.cells[cell]);
+            if before == after {
+                continue;
             }
+            let what = format!("{place:?}");
+            assert!(
+                single(before.packets, after.packets, &what),
+                "{what}: bytes without a packet"
+            );
+            places.push((place, after.bytes.wrapping_sub(before.bytes)));
         }
         match places.as_slice() {
             [] => (Self::Nowhere, 0),
             [place] => *place,
             _ => panic!("one frame was counted more than once: {places:?}"),
         }
+    }
+
+    /// Every kind of datagram, and its place among the cells.
+    fn cells() -> impl Iterator<Item = (Self, usize)> {
+        let kinds = MessageClass::ALL
+            .into_iter()
+            .flat_map(|class| [(class, false), (class, true)]);
+        kinds.flat_map(|(class, hostile)| {
+            Outcome::ALL.map(|outcome| {
+                let place = Self::Datagram {
+                    class,
+                    hostile,
+                    outcome,
+                };
+                (place, Totals::cell(class, hostile, outcome))
+            })
+        })
     }
 
     /// What the program returns for such a frame.

@@ -235,18 +235,19 @@ fn skip_line_ends(payload: &impl Payload) -> Option<usize> {
 /// ends in a blank and a SIP version.
 #[inline(always)]
 fn from_first_line(payload: &impl Payload, start: usize) -> MessageClass {
-    let known = known_start(payload, start).map(|(class, _)| class);
+    let known = known_start(payload, start);
     let payload = &payload.apart();
-    if let Some(MessageClass::Response) = known {
-        return MessageClass::Response;
-    }
-    if !ends_in_version(payload, start) {
-        return MessageClass::Malformed;
-    }
-    match known {
-        Some(class) => class,
+    let class = match known {
+        Some((MessageClass::Response, _)) => return MessageClass::Response,
+        Some((class, _)) => class,
+        // First, because what is no SIP at all seldom begins with a method.
         None if is_method(payload, start) => MessageClass::Other,
-        None => MessageClass::Malformed,
+        None => return MessageClass::Malformed,
+    };
+    if ends_in_version(&payload.apart(), start) {
+        class
+    } else {
+        MessageClass::Malformed
     }
 }
 
