@@ -300,7 +300,7 @@ mod tests {
             ("friendly-request", "friendly-request", Kind::Scanner),
             ("pplsip", "sippts", Kind::Scanner),
             ("sundayddr", "sundayddr", Kind::Scanner),
-            ("sipcli/v1.8", "sipcli", Kind::TestTool),
+            ("sipcli/v1.8", "sipcli", Kind::Dialer),
             ("sipsak 0.9.7", "sipsak", Kind::TestTool),
             ("VaxSIPUserAgent/3.1", "vaxvoip", Kind::Library),
             ("PortSIP VoIP SDK 11.2", "portsip", Kind::Library),

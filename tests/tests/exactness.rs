@@ -1,0 +1,625 @@
+//! Nothing is sampled and nothing is lost: packets on every CPU at once, ports by the thousand
+//! and sources up to the last place are counted exactly.
+//!
+//! Frames are handed to the program in the kernel (BPF_PROG_TEST_RUN, which needs root). What
+//! is expected is added up from the list of what is handed over, never from the program's own
+//! totals.
+
+use std::{
+    collections::BTreeMap,
+    fs, io, mem,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    os::fd::{AsFd as _, AsRawFd as _},
+    path::Path,
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use aya::maps::MapInfo;
+use sip_filter::{kernel::Instance, output::json, stats::Snapshot};
+use sip_filter_common::{
+    abi::{
+        Count, DEFAULT_SOURCES, MAX_TOOLS, PortCount, SOURCE_PORT_BITS, Source, SourceCount,
+        ToolCount, Totals, map,
+    },
+    sip::MessageClass,
+    verdict::Outcome,
+};
+use sip_filter_tests::{
+    kernel::{Counts, DROP, PASS, Program},
+    messages,
+    packet::Frame,
+    stats::Stats,
+};
+
+/// The default of `--ports`.
+const PORTS: &str = "5060-5100,6060";
+
+/// The CPUs that this process may run on.
+fn cpus() -> Vec<usize> {
+    // SAFETY: every bit pattern is a valid set.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    // SAFETY: the set is as large as is said.
+    let result = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) };
+    assert_eq!(result, 0, "which CPUs: {}", io::Error::last_os_error());
+    (0..libc::CPU_SETSIZE as usize)
+        // SAFETY: the number is below the set's size.
+        .filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) })
+        .collect()
+}
+
+/// Keeps this thread on one CPU.
+fn pin(cpu: usize) {
+    // SAFETY: every bit pattern is a valid set.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    // SAFETY: the number came out of such a set.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    // SAFETY: the set is as large as is said.
+    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
+    assert_eq!(result, 0, "CPU {cpu}: {}", io::Error::last_os_error());
+}
+
+// --- A million packets ---------------------------------------------------------------------
+
+/// How many packets, all threads together.
+const PACKETS: usize = 1_000_000;
+/// How many threads a CPU has, so that they are interrupted in the middle of things too.
+const THREADS_A_CPU: usize = 2;
+/// What is handed over at a time.
+const REPEATS: [usize; 7] = [1, 40, 3, 1, 97, 12, 7];
+/// Ports that are inspected; few enough for all threads to meet at each.
+const TO: [u16; 5] = [5060, 5061, 5064, 5100, 6060];
+/// So many times a thread goes back to one of the sources that are shared by all, before it
+/// goes on to the next one: all threads are the first to meet it, or nearly.
+const VISITS: usize = 32;
+/// How many sources a thread has to itself.
+const OWN: usize = 6;
+
+/// A kind of packet.
+#[derive(Clone, Copy)]
+struct Kind {
+    payload: &'static [u8],
+    class: MessageClass,
+    /// The tool, and whether it is of a dropping kind.
+    tool: Option<(&'static str, bool)>,
+    /// What becomes of it when nothing is dropped.
+    monitored: Outcome,
+    /// What becomes of it when all that can be named is dropped.
+    filtered: Outcome,
+}
+
+const fn kind(
+    payload: &'static [u8],
+    class: MessageClass,
+    tool: Option<(&'static str, bool)>,
+    monitored: Outcome,
+    filtered: Outcome,
+) -> Kind {
+    Kind {
+        payload,
+        class,
+        tool,
+        monitored,
+        filtered,
+    }
+}
+
+const SIPVICIOUS: Option<(&str, bool)> = Some(("sipvicious", true));
+const SIPSAK: Option<(&str, bool)> = Some(("sipsak", false));
+
+const MIX: [Kind; 13] = {
+    use MessageClass as C;
+    use Outcome::{Malformed, Options, Passed, Signature, WouldDrop};
+    [
+        kind(
+            messages::SVMAP,
+            C::Options,
+            SIPVICIOUS,
+            WouldDrop,
+            Signature,
+        ),
+        kind(messages::INVITE, C::Invite, None, Passed, Passed),
+        kind(
+            messages::SVWAR,
+            C::Register,
+            SIPVICIOUS,
+            WouldDrop,
+            Signature,
+        ),
+        kind(messages::SVMAP_COMPACT, C::Options, None, Passed, Options),
+        kind(messages::SIPSAK, C::Options, SIPSAK, Passed, Options),
+        kind(messages::REGISTER, C::Register, None, Passed, Passed),
+        kind(messages::OK, C::Response, None, Passed, Passed),
+        kind(messages::CRLF_CRLF, C::Keepalive, None, Passed, Passed),
+        kind(messages::STUN, C::Keepalive, None, Passed, Passed),
+        kind(messages::RTP, C::Malformed, None, Passed, Malformed),
+        kind(messages::HTTP, C::Malformed, None, Passed, Malformed),
+        kind(messages::UNKNOWN_METHOD, C::Other, None, Passed, Passed),
+        kind(messages::BYE, C::Bye, None, Passed, Passed),
+    ]
+};
+
+/// The same packet so many times.
+struct Errand {
+    frame: Vec<u8>,
+    kind: Kind,
+    outcome: Outcome,
+    port: u16,
+    source: IpAddr,
+    times: usize,
+}
+
+/// A source of every other family: its group is 0 for those that all threads share, and
+/// otherwise the thread's.
+fn source(group: usize, number: usize) -> IpAddr {
+    let [a, b, c] = [group as u8, (number >> 8) as u8, number as u8];
+    if number.is_multiple_of(2) {
+        Ipv4Addr::new(10, a, b, c).into()
+    } else {
+        let [group, number] = [group as u16, number as u16];
+        Ipv6Addr::new(0x2001, 0xdb8, group, 0, 0, 0, 0, number).into()
+    }
+}
+
+/// What one thread hands over.
+fn errands(thread: usize, packets: usize, outcome: fn(&Kind) -> Outcome) -> Vec<Errand> {
+    let mut errands = Vec::new();
+    let mut left = packets;
+    while left > 0 {
+        let number = errands.len();
+        let from = match number % 2 {
+            0 => source(0, number / 2 / VISITS),
+            _ => source(1 + thread, number / 2 % OWN),
+        };
+        let kind = MIX[(number + thread) % MIX.len()];
+        let port = TO[(number / 3 + thread) % TO.len()];
+        let times = REPEATS[number % REPEATS.len()].min(left);
+        let to = match from {
+            IpAddr::V4(_) => "192.0.2.10",
+            IpAddr::V6(_) => "2001:db8::10",
+        };
+        let frame = Frame::to(to)
+            .from(&from.to_string())
+            .port(port)
+            .payload(kind.payload);
+        errands.push(Errand {
+            frame: frame.bytes(),
+            kind,
+            outcome: outcome(&kind),
+            port,
+            source: from,
+            times,
+        });
+        left -= times;
+    }
+    errands
+}
+
+/// What is to be counted of all that is handed over, added up one by one.
+struct Sum {
+    counts: Counts,
+    packets: u64,
+}
+
+impl Sum {
+    fn of<'a>(errands: impl Iterator<Item = &'a Errand>, program: &Program) -> Self {
+        let mut counts = Counts {
+            totals: Totals::ZERO,
+            ..program.counts()
+        };
+        counts.tools.tools = [ToolCount::default(); MAX_TOOLS];
+        counts.ports.clear();
+        counts.sources.clear();
+        let mut packets = 0;
+        for errand in errands {
+            let Errand {
+                frame,
+                kind,
+                outcome,
+                port,
+                source,
+                times,
+            } = errand;
+            let times = *times as u64;
+            let bytes = times * frame.len() as u64;
+            let hostile = kind.tool.is_some_and(|(_, hostile)| hostile);
+            let dropped = u64::from(outcome.is_drop()) * times;
+            let would_drop = u64::from(*outcome == Outcome::WouldDrop) * times;
+            packets += times;
+
+            let cell = &mut counts.totals.cells[Totals::cell(kind.class, hostile, *outcome)];
+            *cell = Count {
+                packets: cell.packets + times,
+                bytes: cell.bytes + bytes,
+            };
+            let of_source = counts.sources.entry(*source).or_insert(SourceCount::ZERO);
+            of_source.classes[kind.class as usize] += times;
+            of_source.outcomes[SourceCount::outcome(hostile, *outcome)] += times;
+            of_source.bytes += bytes;
+            let bit = usize::from(*port) % SOURCE_PORT_BITS;
+            of_source.ports[bit / 64] |= 1 << (bit % 64);
+            if let Some((tool, _)) = kind.tool {
+                let number = program.tool_number(tool);
+                of_source.tools[number] = 1;
+                let tool = &mut counts.tools.tools[number];
+                *tool = ToolCount {
+                    packets: tool.packets + times,
+                    dropped: tool.dropped + dropped,
+                    would_drop: tool.would_drop + would_drop,
+                };
+            }
+            let port = counts.ports.entry(*port).or_default();
+            *port = PortCount {
+                packets: port.packets + times,
+                scanner: port.scanner + u64::from(hostile) * times,
+                dropped: port.dropped + dropped,
+            };
+        }
+        Self { counts, packets }
+    }
+}
+
+/// A source's count without the moments at which it was seen, which no list says.
+fn timeless(count: &SourceCount) -> SourceCount {
+    SourceCount {
+        first_seen: 0,
+        last_seen: 0,
+        ..*count
+    }
+}
+
+/// What was counted is what was handed over, counter by counter.
+fn assert_counted(expected: &Counts, counted: &Counts) {
+    assert_eq!(counted.totals, expected.totals);
+    assert_eq!(counted.tools, expected.tools);
+    let ports: BTreeMap<_, _> = counted
+        .ports
+        .iter()
+        .filter(|(_, count)| **count != PortCount::default())
+        .map(|(port, count)| (*port, *count))
+        .collect();
+    assert_eq!(ports, expected.ports);
+    let sources: Vec<_> = counted.sources.keys().collect();
+    assert_eq!(sources, expected.sources.keys().collect::<Vec<_>>());
+    for (address, expected) in &expected.sources {
+        let count = &counted.sources[address];
+        assert_eq!(timeless(count), timeless(expected), "{address}");
+        assert!(count.first_seen > 0, "{address}: {count:?}");
+        assert!(count.last_seen > 0, "{address}: {count:?}");
+    }
+}
+
+/// The contract's own sums, as `stats --format json` shows them; [`Stats::read`] compares them
+/// with each other.
+fn as_json(program: &Program) -> Stats {
+    let instance = Instance::new(Path::new("/sys/fs/bpf"), "exactness");
+    let snapshot = instance.and_then(|instance| Snapshot::read(&instance, program.filter()));
+    let snapshot = snapshot.unwrap_or_else(|error| panic!("no snapshot: {error:#}"));
+    let mut document = Vec::new();
+    json::snapshot(&mut document, &snapshot, None)
+        .unwrap_or_else(|error| panic!("cannot be written: {error}"));
+    Stats::read(&String::from_utf8_lossy(&document))
+}
+
+fn a_million_packets(drop: &str, outcome: fn(&Kind) -> Outcome) {
+    let program = Program::load(drop, PORTS);
+    let cpus = cpus();
+    let threads = (THREADS_A_CPU * cpus.len()).max(2);
+    let lists: Vec<_> = (0..threads)
+        .map(|thread| {
+            let share = PACKETS * (thread + 1) / threads - PACKETS * thread / threads;
+            errands(thread, share, outcome)
+        })
+        .collect();
+    let together = Barrier::new(threads + 1);
+    let done = AtomicBool::new(false);
+    let (took, readings) = thread::scope(|scope| {
+        // Whoever reads meanwhile neither disturbs the counting nor sees a counter go back.
+        let reader = scope.spawn(|| {
+            let (mut readings, mut seen) = (0_usize, 0);
+            while !done.load(Ordering::Relaxed) {
+                let cells = program.counts().totals.cells;
+                let packets: u64 = cells.iter().map(|cell| cell.packets).sum();
+                assert!(packets >= seen, "{seen} packets, then {packets}");
+                (readings, seen) = (readings + 1, packets);
+            }
+            readings
+        });
+        let senders: Vec<_> = lists
+            .iter()
+            .enumerate()
+            .map(|(thread, list)| {
+                let cpu = cpus[thread % cpus.len()];
+                let (program, together) = (&program, &together);
+                scope.spawn(move || {
+                    pin(cpu);
+                    together.wait();
+                    for errand in list {
+                        let action = program.repeat(&errand.frame, errand.times as u32);
+                        let expected = if errand.outcome.is_drop() { DROP } else { PASS };
+                        assert_eq!(action, expected, "{:?}", errand.kind.class);
+                    }
+                })
+            })
+            .collect();
+        together.wait();
+        let begun = Instant::now();
+        let ended: Vec<_> = senders
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect();
+        let took = begun.elapsed();
+        done.store(true, Ordering::Relaxed);
+        assert!(ended.iter().all(Result::is_ok), "a thread has panicked");
+        (took, reader.join().unwrap_or_default())
+    });
+    let Sum { counts, packets } = Sum::of(lists.iter().flatten(), &program);
+    assert_eq!(packets, PACKETS as u64, "the list itself is wrong");
+    println!(
+        "{packets} packets from {threads} threads on {} CPUs in {took:?}, {} sources, read \
+         {readings} times meanwhile",
+        cpus.len(),
+        counts.sources.len()
+    );
+    assert_ne!(readings, 0, "nobody has read, or the reader has panicked");
+    assert_counted(&counts, &program.counts());
+
+    let stats = as_json(&program);
+    assert_eq!(stats.totals.packets, packets);
+    let dropped = |count: &PortCount| count.dropped;
+    let dropped: u64 = counts.ports.values().map(dropped).sum();
+    assert_eq!(stats.totals.dropped, dropped);
+    assert_eq!(stats.totals.passed, packets - dropped);
+    assert_eq!(stats.sources.len(), counts.sources.len());
+    for of_source in &stats.sources {
+        let methods: u64 = of_source.methods.values().sum();
+        let address: IpAddr = of_source
+            .source
+            .parse()
+            .unwrap_or_else(|error| panic!("{}: {error}", of_source.source));
+        let classes = counts.sources[&address].classes;
+        let requests: u64 = MessageClass::ALL
+            .into_iter()
+            .filter(|class| class.is_request())
+            .map(|class| classes[class as usize])
+            .sum();
+        assert_eq!(methods, requests, "{address}: {of_source:?}");
+        assert_eq!(of_source.packets, classes.iter().sum::<u64>(), "{address}");
+    }
+}
+
+#[test]
+fn a_million_packets_on_all_cpus_are_counted_to_the_last_while_monitoring() {
+    a_million_packets("nothing", |kind| kind.monitored);
+}
+
+#[test]
+fn a_million_packets_on_all_cpus_are_counted_to_the_last_while_dropping() {
+    a_million_packets("scanners,options,malformed", |kind| kind.filtered);
+}
+
+// --- Notes that CPUs make at the same moment -----------------------------------------------
+
+/// Every thread begins a round when the last one has arrived: without a system call, so that
+/// they begin within some hundred nanoseconds.
+struct Rounds {
+    threads: usize,
+    arrived: AtomicUsize,
+}
+
+impl Rounds {
+    fn begin(&self, round: usize) {
+        self.arrived.fetch_add(1, Ordering::AcqRel);
+        while self.arrived.load(Ordering::Acquire) < self.threads * (round + 1) {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// Runs `work` on every CPU at once, so many rounds; it is given the thread and the round.
+fn on_all_cpus(rounds: usize, work: impl Fn(usize, usize) + Sync) {
+    let cpus = cpus();
+    if cpus.len() == 1 {
+        println!("there is one CPU alone: nothing happens at the same moment on it");
+    }
+    let barrier = Rounds {
+        threads: cpus.len(),
+        arrived: AtomicUsize::new(0),
+    };
+    thread::scope(|scope| {
+        for (thread, cpu) in cpus.iter().enumerate() {
+            let (work, barrier) = (&work, &barrier);
+            scope.spawn(move || {
+                pin(*cpu);
+                for round in 0..rounds {
+                    barrier.begin(round);
+                    work(thread, round);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_source_that_is_new_on_all_cpus_at_once_is_one_source() {
+    const ROUNDS: usize = 2_000;
+    let program = Program::load("nothing", PORTS);
+    let frames: Vec<_> = (0..ROUNDS).map(|round| probe_from(round)).collect();
+    on_all_cpus(ROUNDS, |_, round| {
+        program.run(&frames[round]);
+    });
+    let sources = program.counts().sources;
+    assert_eq!(sources.len(), ROUNDS);
+    for (address, count) in sources {
+        let packets: u64 = count.outcomes.iter().sum();
+        assert_eq!(packets, cpus().len() as u64, "{address}");
+    }
+}
+
+#[test]
+fn ports_that_a_source_tries_on_all_cpus_at_once_are_all_noted() {
+    const ROUNDS: usize = 2_000;
+    const PORTS_A_THREAD: usize = 8;
+    let program = Program::load("nothing", "5060-5187");
+    // As many threads as have ports of their own.
+    let threads = cpus().len().min(SOURCE_PORT_BITS / PORTS_A_THREAD);
+    let ports_of = |thread| {
+        let first = 5060 + (thread * PORTS_A_THREAD) as u16;
+        first..first + PORTS_A_THREAD as u16
+    };
+    let frames: Vec<Vec<Vec<_>>> = (0..ROUNDS)
+        .map(|round| {
+            let frame = |port| {
+                Frame::to("192.0.2.10")
+                    .from(&source(0, 2 * round).to_string())
+                    .port(port)
+                    .bytes()
+            };
+            (0..threads)
+                .map(|thread| ports_of(thread).map(frame).collect())
+                .collect()
+        })
+        .collect();
+    on_all_cpus(ROUNDS, |thread, round| {
+        for frame in frames[round].get(thread).into_iter().flatten() {
+            program.run(frame);
+        }
+    });
+    let expected = threads * PORTS_A_THREAD;
+    let too_few: Vec<_> = program
+        .counts()
+        .sources
+        .into_values()
+        .map(|count| {
+            count
+                .ports
+                .iter()
+                .map(|word| word.count_ones())
+                .sum::<u32>()
+        })
+        .filter(|noted| *noted as usize != expected)
+        .collect();
+    assert!(
+        too_few.is_empty(),
+        "of {ROUNDS} sources that tried {expected} ports, {} have fewer noted: {too_few:?}",
+        too_few.len()
+    );
+}
+
+#[test]
+fn a_sweep_over_all_ports_is_counted_by_port() {
+    let program = Program::load("nothing", "any");
+    let mut frame = Frame::to("192.0.2.10").payload(messages::SVMAP).bytes();
+    for port in 0..=u16::MAX {
+        // The destination port, behind the source port.
+        frame[36..38].copy_from_slice(&port.to_be_bytes());
+        program.run(&frame);
+    }
+    let ports = program.counts().ports;
+    let one = PortCount {
+        packets: 1,
+        scanner: 1,
+        dropped: 0,
+    };
+    let wrong: Vec<_> = (0..=u16::MAX)
+        .filter(|port| ports.get(port) != Some(&one))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of 65536 ports are not counted as tried once, {:?} first",
+        wrong.len(),
+        &wrong[..wrong.len().min(16)]
+    );
+}
+
+#[test]
+fn a_sweep_over_all_ports_from_all_cpus_is_counted_by_port() {
+    let program = Program::load("nothing", "any");
+    let frame = Frame::to("192.0.2.10").payload(messages::SVMAP).bytes();
+    on_all_cpus(1, |_, _| {
+        let mut frame = frame.clone();
+        for port in 0..=u16::MAX {
+            frame[36..38].copy_from_slice(&port.to_be_bytes());
+            program.run(&frame);
+        }
+    });
+    let cpus = cpus().len() as u64;
+    let ports = program.counts().ports;
+    let sum: u64 = ports.values().map(|count| count.packets).sum();
+    assert_eq!(ports.len(), 1 << 16);
+    assert_eq!(sum, cpus << 16);
+}
+
+// --- As many sources as are remembered -----------------------------------------------------
+
+/// A probe from a source of its own, IPv4 and IPv6 by turns.
+fn probe_from(number: usize) -> Vec<u8> {
+    let to = match number % 2 {
+        0 => "192.0.2.10",
+        _ => "2001:db8::10",
+    };
+    let mut frame = Frame::to(to).bytes();
+    // The last four bytes of the source address.
+    let at = if number.is_multiple_of(2) { 26 } else { 34 };
+    let number = 0x0a00_0000 | number as u32;
+    frame[at..at + 4].copy_from_slice(&number.to_be_bytes());
+    frame
+}
+
+fn numbered(key: Source) -> usize {
+    let octets = key.octets();
+    let number = u32::from_be_bytes([octets[12], octets[13], octets[14], octets[15]]);
+    (number & 0x00ff_ffff) as usize
+}
+
+#[test]
+fn explore_lru() {
+    let cpus = cpus();
+    for (what, spread, many) in [
+        ("one CPU, exactly", false, 65536),
+        ("one CPU, one more", false, 65537),
+        ("one CPU, 80000", false, 80000),
+        ("all CPUs by turns, exactly", true, 65536),
+        ("all CPUs by turns, 80000", true, 80000),
+    ] {
+        let program = Program::load("nothing", PORTS);
+        let begun = Instant::now();
+        for number in 0..many {
+            if number % 64 == 0 {
+                pin(cpus[if spread { number / 64 % cpus.len() } else { 0 }]);
+            }
+            program.run(&probe_from(number));
+        }
+        let filled = begun.elapsed();
+        let begun = Instant::now();
+        let sources = program.filter().sources().unwrap_or_default();
+        let read = begun.elapsed();
+        let mut there = vec![0; many];
+        for (key, count) in &sources {
+            there[numbered(*key)] += 1;
+            assert_eq!(count.outcomes.iter().sum::<u64>(), 1);
+        }
+        let missing: Vec<_> = (0..many).filter(|n| there[*n] == 0).collect();
+        println!(
+            "{what}: {} of {many}, filled {filled:?}, read {read:?}, missing {} {:?}",
+            sources.len(),
+            missing.len(),
+            &missing[..missing.len().min(8)]
+        );
+    }
+    let program = Program::load("nothing", PORTS);
+    for id in program.map_ids() {
+        let info = MapInfo::from_id(id).unwrap();
+        let fd = info.fd().unwrap();
+        println!(
+            "{:?} {}",
+            info.name_as_str(),
+            fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).unwrap()
+        );
+    }
+    let _ = (map::SOURCES, DEFAULT_SOURCES);
+}
