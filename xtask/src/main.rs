@@ -53,7 +53,7 @@ enum Verb {
     Lint,
     /// Run every test, those that need root and a kernel too; under CI=true lint first
     Test {
-        /// Arguments of cargo test: cargo xtask test -- -p sip-filter-common
+        /// Arguments of cargo test: cargo xtask test -- svmap
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

@@ -85,7 +85,7 @@ fn install_bpf_linker(workspace: &Workspace) -> Result<()> {
         cargo.env_remove(variable);
     }
     command::run(&mut cargo)
-        .context("bpf-linker cannot be installed; it needs crates.io and a C compiler (apt-get install gcc libc6-dev)")
+        .context("bpf-linker cannot be installed; it needs the crate registry and a C compiler (apt-get install gcc libc6-dev)")
 }
 
 /// Without a bpffs the filter cannot be pinned there, but `--bpffs` may name another one: so
@@ -107,7 +107,7 @@ fn mount_bpffs() {
     }
 }
 
-/// A test whose tool is missing reports itself as skipped, so the others still run.
+/// A test whose tool is missing fails and names it; the others still run.
 fn install_tools() {
     let missing: Vec<_> = TOOLS
         .into_iter()

@@ -10,7 +10,8 @@ use crate::{kernel::Attached, output};
 /// Loads the program, attaches it to every interface named, and pins it with its counters
 /// below the BPF file system, where `status`, `stats` and `detach` find it. If an earlier run
 /// left the filter there, it is adopted: counters survive, and the program is replaced
-/// without a packet passing unfiltered.
+/// without a packet passing unfiltered. Each attach states the whole policy, for all of the
+/// filter's interfaces: an option left out goes back to its default.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Leaves attached: the filter, on every interface named, until `sip-filter detach` or a reboot.
@@ -19,7 +20,7 @@ Examples:
   sip-filter attach -i eth0                          count, drop nothing
   sip-filter attach -i eth0 -i eth1 --drop scanners  drop what known scanners send
   sip-filter attach -i eth0 --ports any --mode skb   any port, on any driver
-  sip-filter attach -i eth0 --name edge              a second filter, with its own counters")]
+  sip-filter attach -i eth1 --name edge              a second filter, with its own counters")]
 pub(super) struct Args {
     /// The interface to attach to; may be given several times
     #[arg(short, long = "interface", value_name = "IFACE", required = true)]

@@ -38,8 +38,10 @@ pub(super) struct FilterOptions {
     /// Where in the kernel the program runs
     #[arg(long, value_enum, default_value = "auto")]
     mode: Mode,
-    /// UDP ports to inspect, as in 5060-5100,6060; `any` adds whatever starts like SIP on any
-    /// other port
+    /// UDP ports to inspect, as in 5060-5100,6060,any
+    ///
+    /// Whatever arrives at a port that is named is inspected. `any` adds what starts like SIP at
+    /// whatever other port; alone, it inspects nothing but that.
     #[arg(long, value_name = "SPEC", default_value = ports::DEFAULT)]
     ports: Ports,
     /// What to drop, separated by commas: scanners, options, malformed

@@ -10,7 +10,11 @@ use aya::programs::{
     xdp::XdpLink,
 };
 
-use super::{Instance, Interface, Load, Loaded, Logger, Mode, interface, preflight, syscall};
+use super::{
+    Instance, Interface, Load, Loaded, Logger, Mode,
+    interface::{self, AttachedMode, XdpProgram},
+    preflight, syscall,
+};
 
 /// What was attached.
 pub struct Attached {
@@ -44,6 +48,7 @@ pub fn attach(
     for (name, ifindex) in &wanted {
         check_free(instance, name, *ifindex)?;
     }
+    forget_dead_links(instance)?;
     let was_attached = !instance.links()?.is_empty();
     instance.create()?;
     let mut undo = Undo {
@@ -61,7 +66,9 @@ pub fn attach(
     let program = loaded.program_mut()?;
     let mut notices = Vec::new();
     for (name, ifindex) in &wanted {
-        if instance.link(*ifindex).exists() {
+        let pin = instance.link(*ifindex);
+        if pin.exists() {
+            notices.extend(stays(&attached_to(&pin)?, mode));
             continue;
         }
         if let Some(notice) = attach_one(instance, program, name, *ifindex, mode)? {
@@ -75,6 +82,8 @@ pub fn attach(
     }
     undo.is_armed = false;
     let id = program.info()?.id();
+    // Not before it is true, for another process may ask at any moment.
+    loaded.write_settings(load)?;
     Ok(Attached {
         interfaces: wanted
             .iter()
@@ -143,6 +152,30 @@ fn unpin_link(pin: &Path) -> Result<()> {
     }
 }
 
+/// Removes the pins of links whose interface is gone: nothing can be done with them any more.
+fn forget_dead_links(instance: &Instance) -> Result<()> {
+    for pin in instance.links()? {
+        if syscall::xdp_link(syscall::open_pin(&pin)?.as_fd())?.ifindex == 0 {
+            fs::remove_file(&pin).with_context(|| format!("cannot remove {}", pin.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What to say where an interface is attached in another mode than the one asked for.
+fn stays(interface: &Interface, mode: Mode) -> Option<String> {
+    let wanted = match mode {
+        Mode::Auto => return None,
+        Mode::Native => AttachedMode::Native,
+        Mode::Skb => AttachedMode::Skb,
+        Mode::Hw => AttachedMode::Hw,
+    };
+    let Interface { name, mode, .. } = interface;
+    (*mode != wanted).then(|| {
+        format!("{name}: stays in {mode} mode; detach it first to attach it in {wanted} mode")
+    })
+}
+
 /// No XDP program but this instance's is on the interface.
 fn check_free(instance: &Instance, name: &str, ifindex: u32) -> Result<()> {
     let Some(found) = interface::xdp(ifindex)? else {
@@ -153,10 +186,10 @@ fn check_free(instance: &Instance, name: &str, ifindex: u32) -> Result<()> {
     {
         return Ok(());
     }
-    Err(busy(name, found.program))
+    Err(busy(name, found))
 }
 
-fn busy(name: &str, program: u32) -> anyhow::Error {
+fn busy(name: &str, XdpProgram { program, mode }: XdpProgram) -> anyhow::Error {
     let program_name = loaded_programs()
         .filter_map(Result::ok)
         .find(|info| info.id() == program)
@@ -168,9 +201,14 @@ fn busy(name: &str, program: u32) -> anyhow::Error {
              take it off with `sip-filter detach --all`, or name that instance with --name"
         );
     }
+    let off = if mode == AttachedMode::Skb {
+        "xdpgeneric"
+    } else {
+        "xdp"
+    };
     anyhow!(
-        "{name} already runs XDP program {program} '{program_name}'; \
-         detach that first (ip link set dev {name} xdp off), or use another interface"
+        "{name} already runs XDP program {program} '{program_name}'; detach that first \
+         (ip link set dev {name} {off} off, or stop what attached it), or use another interface"
     )
 }
 
@@ -232,10 +270,10 @@ fn one_mode(
 ) -> Result<XdpLink> {
     link_to(program, ifindex, mode).map_err(|error| {
         let next = match mode {
-            XdpMode::Skb => "is the interface up?",
-            _ => "use --mode auto, or --mode skb",
+            XdpMode::Skb => "",
+            _ => "; use --mode auto, or --mode skb",
         };
-        anyhow!(error).context(format!("{name}: {word} mode cannot be attached; {next}"))
+        anyhow!(error).context(format!("{name}: {word} mode cannot be attached{next}"))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Loading: the object, its globals and its maps, up to a program that can be attached.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf, time::SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
@@ -47,6 +47,8 @@ pub struct Load<'a> {
 /// Without an instance its maps are pinned nowhere and go with it: so it is tested and measured.
 pub struct Loaded {
     pub(super) ebpf: Ebpf,
+    /// When the filter whose maps these are was first attached.
+    attached_at: Option<u64>,
 }
 
 impl Loaded {
@@ -56,7 +58,9 @@ impl Loaded {
     ///
     /// When the kernel refuses it.
     pub fn unpinned(load: &Load<'_>) -> Result<Self> {
-        Self::new(load, None)
+        let mut loaded = Self::new(load, None)?;
+        loaded.write_settings(load)?;
+        Ok(loaded)
     }
 
     /// Loads the program with the instance's maps: those that are pinned, and new ones, pinned
@@ -102,9 +106,11 @@ impl Loaded {
             "cannot create the maps; is a limit on locked memory in the way (ulimit -l)?",
         )?;
         write_tools(&mut ebpf, &tools)?;
-        write_settings(&mut ebpf, load, adopted)?;
         prepare_ports(&mut ebpf, load.ports)?;
-        let mut loaded = Self { ebpf };
+        let attached_at = adopted
+            .map(|settings| settings.attached_at)
+            .filter(|at| *at != 0);
+        let mut loaded = Self { ebpf, attached_at };
         loaded.program_mut()?.load().map_err(refused)?;
         Ok(loaded)
     }
@@ -120,6 +126,28 @@ impl Loaded {
             .program(abi::PROGRAM)
             .context("the object holds no program")?;
         Ok(program.try_into()?)
+    }
+
+    /// Writes down what is in force, for other processes to read: once it is.
+    pub(super) fn write_settings(&mut self, load: &Load<'_>) -> Result<()> {
+        let now = || {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            since.map_or(0, |since| since.as_nanos() as u64)
+        };
+        let settings = Settings {
+            version: abi::VERSION,
+            drop_set: load.drop.0,
+            any_port: u32::from(load.any_port),
+            sources: load.sources,
+            attached_at: self.attached_at.unwrap_or_else(now),
+            ports: *load.ports,
+        };
+        let mut map: Array<_, Settings> = self
+            .ebpf
+            .map_mut(map::SETTINGS)
+            .context("the object holds no map of settings")?
+            .try_into()?;
+        map.set(0, settings, 0).context("cannot write the settings")
     }
 
     pub(super) fn program_mut(&mut self) -> Result<&mut Xdp> {
@@ -174,13 +202,28 @@ pub(super) fn pinned_settings(instance: &Instance) -> Result<Option<Settings>> {
         let array = Array::<_, Settings>::try_from(aya::maps::Map::Array(map))?;
         Ok(array.get(&0, 0)?)
     };
-    settings().map(Some).with_context(|| {
-        format!(
+    settings().map(Some).map_err(|error| {
+        if is_denied(&error) {
+            return error.context(format!(
+                "cannot open the pin {}: run as root (sudo sip-filter …)",
+                path.display()
+            ));
+        }
+        error.context(format!(
             "the filter {} was attached by another version of sip-filter; \
              detach it first: sip-filter detach --name {}",
             instance.name(),
             instance.name()
-        )
+        ))
+    })
+}
+
+/// Whether the kernel refused for want of privileges.
+fn is_denied(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
     })
 }
 
@@ -232,28 +275,6 @@ fn write_tools(ebpf: &mut Ebpf, tools: &[ToolName]) -> Result<()> {
             .context("cannot write the tools' names")?;
     }
     Ok(())
-}
-
-fn write_settings(ebpf: &mut Ebpf, load: &Load<'_>, adopted: Option<Settings>) -> Result<()> {
-    let attached_at = match adopted {
-        Some(settings) if settings.version != 0 => settings.attached_at,
-        _ => std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos() as u64),
-    };
-    let settings = Settings {
-        version: abi::VERSION,
-        drop_set: load.drop.0,
-        any_port: u32::from(load.any_port),
-        sources: load.sources,
-        attached_at,
-        ports: *load.ports,
-    };
-    let mut map: Array<_, Settings> = ebpf
-        .map_mut(map::SETTINGS)
-        .context("the object holds no map of settings")?
-        .try_into()?;
-    map.set(0, settings, 0).context("cannot write the settings")
 }
 
 /// Up to so many ports get their count beforehand, so that counting them never has to allocate.

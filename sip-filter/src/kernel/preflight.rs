@@ -12,6 +12,7 @@ const OLDEST: (u8, u8) = (5, 10);
 // linux/capability.h
 const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
 /// The kernel is new enough and the process may load programs.
@@ -35,12 +36,14 @@ pub(super) fn privileges() -> Result<()> {
         .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
         .context("/proc/self/status names no capabilities")?;
     let has = |capability: u32| effective >> capability & 1 != 0;
-    if has(CAP_SYS_ADMIN) || has(CAP_BPF) && has(CAP_NET_ADMIN) {
+    // The verifier lets a program compute with packet addresses as this one does only for
+    // CAP_PERFMON.
+    if has(CAP_SYS_ADMIN) || [CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON].into_iter().all(has) {
         return Ok(());
     }
     bail!(
         "no privileges to load a program into the kernel: \
-         run as root (sudo sip-filter …) or with CAP_BPF and CAP_NET_ADMIN"
+         run as root (sudo sip-filter …) or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
     )
 }
 
