@@ -52,8 +52,7 @@ pub mod global {
     pub const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
 }
 
-/// How many tools can be told apart.
-pub const MAX_TOOLS: usize = 128;
+pub use crate::tool::MAX_TOOLS;
 
 /// How many sources are remembered unless the operator says otherwise.
 pub const DEFAULT_SOURCES: u32 = 65_536;
@@ -306,7 +305,6 @@ const _: () = {
 #[cfg(feature = "user")]
 mod pod {
     use super::{PortCount, PortSet, Settings, Source, SourceCount, ToolCounts, ToolName, Totals};
-    use crate::signature::SignatureTable;
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
     unsafe impl aya::Pod for Totals {}
@@ -324,6 +322,4 @@ mod pod {
     unsafe impl aya::Pod for Settings {}
     // SAFETY: as above.
     unsafe impl aya::Pod for PortSet {}
-    // SAFETY: as above.
-    unsafe impl aya::Pod for SignatureTable {}
 }

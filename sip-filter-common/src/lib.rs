@@ -17,4 +17,5 @@ pub mod sip;
 pub mod tool;
 pub mod verdict;
 
+mod perfect_hash;
 mod swar;

@@ -4,12 +4,10 @@
 //! up with [`SignatureTable::find`]. A pattern is filed under its first four bytes, so that
 //! a look-up meets the few patterns that begin alike, however many there are.
 
-use core::num::NonZero;
-
 use crate::{
     payload::{MAX_OFFSET, Payload},
     swar,
-    tool::Kind,
+    tool::{Found, Kind, MAX_TOOLS},
 };
 
 /// How many signatures a table holds.
@@ -49,45 +47,6 @@ impl Match {
     }
 }
 
-/// The tool that a signature names: a number and a kind.
-///
-/// One word, since the verifier does not follow the compiler into what it makes of an optional
-/// structure of several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found(NonZero<u16>);
-
-impl Found {
-    /// Tool number `tool`, of this kind.
-    pub const fn new(tool: u8, kind: Kind) -> Self {
-        let mark = NonZero::<u16>::MIN.saturating_add(kind as u16);
-        // The kind's place is never 0, so neither is the word.
-        match NonZero::new(mark.get() << 8 | tool as u16) {
-            Some(word) => Self(word),
-            None => Self(mark),
-        }
-    }
-
-    /// The tool's number, below [`MAX_TOOLS`](crate::abi::MAX_TOOLS).
-    #[inline(always)]
-    pub const fn tool(self) -> u8 {
-        self.0.get() as u8
-    }
-
-    /// The tool's kind.
-    pub const fn kind(self) -> Kind {
-        match Kind::from_u8((self.0.get() >> 8) as u8 - 1) {
-            Some(kind) => kind,
-            None => Kind::Library,
-        }
-    }
-
-    /// Whether the tool is of a kind that `--drop scanners` drops.
-    #[inline(always)]
-    pub const fn is_hostile(self) -> bool {
-        self.0.get() >> 8 <= Kind::Dialer as u16 + 1
-    }
-}
-
 /// One signature.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +73,7 @@ pub enum TableError {
     TooLong,
     /// The pattern holds a byte that no value can: a zero byte, CR or LF.
     Unmatchable,
-    /// The tool's number is not below [`MAX_TOOLS`](crate::abi::MAX_TOOLS).
+    /// The tool's number is not below [`MAX_TOOLS`].
     NoSuchTool,
     /// More than [`MAX_CHAIN`] patterns share a chain.
     ChainTooLong,
@@ -128,7 +87,7 @@ impl core::fmt::Display for TableError {
             Self::TooLong => write!(f, "the pattern is longer than {MAX_PATTERN} bytes"),
             Self::Unmatchable => write!(f, "the pattern holds a zero byte or a line end"),
             Self::NoSuchTool => {
-                write!(f, "there are more than {} tools", crate::abi::MAX_TOOLS)
+                write!(f, "there are more than {} tools", MAX_TOOLS)
             }
             Self::ChainTooLong => {
                 write!(
@@ -194,7 +153,7 @@ impl SignatureTable {
         if pattern.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
             return Err(TableError::Unmatchable);
         }
-        if usize::from(tool) >= crate::abi::MAX_TOOLS {
+        if usize::from(tool) >= MAX_TOOLS {
             return Err(TableError::NoSuchTool);
         }
         let free = self
@@ -230,7 +189,7 @@ impl SignatureTable {
             next,
             length,
             how: how as u8,
-            found: Found::new(tool, kind).0.get(),
+            found: Found::new(tool, kind).word(),
             reserved: 0,
         };
         let number = free as u16 + 1;
@@ -251,7 +210,7 @@ impl SignatureTable {
         for _ in payload.rolled(MAX_CHAIN) {
             let entry = self.entries.get((number as usize).wrapping_sub(1))?;
             if entry.meets(payload, start) {
-                return NonZero::new(entry.found).map(Found);
+                return Found::from_word(entry.found);
             }
             number = entry.next;
         }
@@ -336,3 +295,7 @@ fn bucket(first: u64) -> usize {
     let head = first & swar::mask(HEAD);
     (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BUCKETS.ilog2())) as usize
 }
+
+// SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for SignatureTable {}

@@ -1,4 +1,9 @@
-//! The kinds of tools that a signature can name.
+//! The tools that a signature can name: their kinds and their numbers.
+
+use core::num::NonZero;
+
+/// How many tools can be told apart.
+pub const MAX_TOOLS: usize = 128;
 
 /// What a tool is used for, which decides what recognising it may lead to.
 #[repr(u8)]
@@ -55,5 +60,55 @@ impl Kind {
         } else {
             None
         }
+    }
+}
+
+/// The tool that a signature names: a number and a kind.
+///
+/// One word, since the verifier does not follow the compiler into what it makes of an optional
+/// structure of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found(NonZero<u16>);
+
+impl Found {
+    /// Tool number `tool`, of this kind.
+    pub const fn new(tool: u8, kind: Kind) -> Self {
+        let mark = NonZero::<u16>::MIN.saturating_add(kind as u16);
+        // The kind's place is never 0, so neither is the word.
+        match NonZero::new(mark.get() << 8 | tool as u16) {
+            Some(word) => Self(word),
+            None => Self(mark),
+        }
+    }
+
+    /// The word in which a table or a map holds it; never 0.
+    pub const fn word(self) -> u16 {
+        self.0.get()
+    }
+
+    /// What [`Found::word`] gave; `None` for 0.
+    #[inline(always)]
+    pub fn from_word(word: u16) -> Option<Self> {
+        NonZero::new(word).map(Self)
+    }
+
+    /// The tool's number, below [`MAX_TOOLS`].
+    #[inline(always)]
+    pub const fn tool(self) -> u8 {
+        self.0.get() as u8
+    }
+
+    /// The tool's kind.
+    pub const fn kind(self) -> Kind {
+        match Kind::from_u8((self.0.get() >> 8) as u8 - 1) {
+            Some(kind) => kind,
+            None => Kind::Library,
+        }
+    }
+
+    /// Whether the tool is of a kind that `--drop scanners` drops.
+    #[inline(always)]
+    pub const fn is_hostile(self) -> bool {
+        self.0.get() >> 8 <= Kind::Dialer as u16 + 1
     }
 }

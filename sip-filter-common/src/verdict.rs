@@ -1,6 +1,6 @@
 //! From what was found and what the operator asked for to what happens to the packet.
 
-use crate::{signature::Found, sip::MessageClass};
+use crate::{sip::MessageClass, tool::Found};
 
 /// What the operator asked to drop: a set of bits, empty while monitoring.
 #[repr(transparent)]

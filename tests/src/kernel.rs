@@ -22,8 +22,9 @@ use sip_filter_common::{
     abi::{DEFAULT_SOURCES, MAX_TOOLS, PortCount, Source, SourceCount, ToolCounts, Totals},
     classify::{Classification, classify},
     payload::SlicePayload,
-    signature::{Found, SignatureTable},
+    signature::SignatureTable,
     sip::MessageClass,
+    tool::Found,
     verdict::{DropSet, Outcome, decide},
 };
 

@@ -12,7 +12,7 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _},
     path::Path,
     sync::{
-        Barrier,
+        Barrier, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -30,7 +30,7 @@ use sip_filter_common::{
     verdict::Outcome,
 };
 use sip_filter_tests::{
-    kernel::{Counts, DROP, PASS, Program},
+    kernel::{Counts, DROP, PASS, Program, address},
     messages,
     packet::Frame,
     stats::Stats,
@@ -63,14 +63,25 @@ fn pin(cpu: usize) {
     assert_eq!(result, 0, "CPU {cpu}: {}", io::Error::last_os_error());
 }
 
+/// One test at a time: each wants all CPUs for itself.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that has failed leaves nothing behind that another one could stumble over.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 // --- A million packets ---------------------------------------------------------------------
 
 /// How many packets, all threads together.
 const PACKETS: usize = 1_000_000;
 /// How many threads a CPU has, so that they are interrupted in the middle of things too.
 const THREADS_A_CPU: usize = 2;
-/// What is handed over at a time.
+/// How often a packet is handed over before the next one's turn, call by call.
 const REPEATS: [usize; 7] = [1, 40, 3, 1, 97, 12, 7];
+/// Every so often one is handed over many times in a single call instead, packet upon packet as
+/// from a driver. Not always: the kernel waits for all CPUs before each such call.
+const EVERY: usize = 63;
+const AT_ONCE: usize = 2_500;
 /// Ports that are inspected; few enough for all threads to meet at each.
 const TO: [u16; 5] = [5060, 5061, 5064, 5100, 6060];
 /// So many times a thread goes back to one of the sources that are shared by all, before it
@@ -143,7 +154,7 @@ const MIX: [Kind; 13] = {
     ]
 };
 
-/// The same packet so many times.
+/// The same packet so many times, call by call or in one.
 struct Errand {
     frame: Vec<u8>,
     kind: Kind,
@@ -177,7 +188,11 @@ fn errands(thread: usize, packets: usize, outcome: fn(&Kind) -> Outcome) -> Vec<
         };
         let kind = MIX[(number + thread) % MIX.len()];
         let port = TO[(number / 3 + thread) % TO.len()];
-        let times = REPEATS[number % REPEATS.len()].min(left);
+        let times = match number % EVERY {
+            1 => AT_ONCE,
+            _ => REPEATS[number % REPEATS.len()],
+        };
+        let times = times.min(left);
         let to = match from {
             IpAddr::V4(_) => "192.0.2.10",
             IpAddr::V6(_) => "2001:db8::10",
@@ -306,6 +321,7 @@ fn as_json(program: &Program) -> Stats {
 }
 
 fn a_million_packets(drop: &str, outcome: fn(&Kind) -> Outcome) {
+    let _alone = alone();
     let program = Program::load(drop, PORTS);
     let cpus = cpus();
     let threads = (THREADS_A_CPU * cpus.len()).max(2);
@@ -339,9 +355,15 @@ fn a_million_packets(drop: &str, outcome: fn(&Kind) -> Outcome) {
                     pin(cpu);
                     together.wait();
                     for errand in list {
-                        let action = program.repeat(&errand.frame, errand.times as u32);
                         let expected = if errand.outcome.is_drop() { DROP } else { PASS };
-                        assert_eq!(action, expected, "{:?}", errand.kind.class);
+                        let (calls, times) = match errand.times {
+                            AT_ONCE => (1, AT_ONCE),
+                            calls => (calls, 1),
+                        };
+                        for _ in 0..calls {
+                            let action = program.repeat(&errand.frame, times as u32);
+                            assert_eq!(action, expected, "{:?}", errand.kind.class);
+                        }
                     }
                 })
             })
@@ -446,9 +468,10 @@ fn on_all_cpus(rounds: usize, work: impl Fn(usize, usize) + Sync) {
 
 #[test]
 fn a_source_that_is_new_on_all_cpus_at_once_is_one_source() {
+    let _alone = alone();
     const ROUNDS: usize = 2_000;
     let program = Program::load("nothing", PORTS);
-    let frames: Vec<_> = (0..ROUNDS).map(|round| probe_from(round)).collect();
+    let frames: Vec<_> = (0..ROUNDS).map(probe_from).collect();
     on_all_cpus(ROUNDS, |_, round| {
         program.run(&frames[round]);
     });
@@ -462,6 +485,7 @@ fn a_source_that_is_new_on_all_cpus_at_once_is_one_source() {
 
 #[test]
 fn ports_that_a_source_tries_on_all_cpus_at_once_are_all_noted() {
+    let _alone = alone();
     const ROUNDS: usize = 2_000;
     const PORTS_A_THREAD: usize = 8;
     let program = Program::load("nothing", "5060-5187");
@@ -512,6 +536,7 @@ fn ports_that_a_source_tries_on_all_cpus_at_once_are_all_noted() {
 
 #[test]
 fn a_sweep_over_all_ports_is_counted_by_port() {
+    let _alone = alone();
     let program = Program::load("nothing", "any");
     let mut frame = Frame::to("192.0.2.10").payload(messages::SVMAP).bytes();
     for port in 0..=u16::MAX {
@@ -538,6 +563,7 @@ fn a_sweep_over_all_ports_is_counted_by_port() {
 
 #[test]
 fn a_sweep_over_all_ports_from_all_cpus_is_counted_by_port() {
+    let _alone = alone();
     let program = Program::load("nothing", "any");
     let frame = Frame::to("192.0.2.10").payload(messages::SVMAP).bytes();
     on_all_cpus(1, |_, _| {
@@ -570,56 +596,156 @@ fn probe_from(number: usize) -> Vec<u8> {
     frame
 }
 
-fn numbered(key: Source) -> usize {
-    let octets = key.octets();
-    let number = u32::from_be_bytes([octets[12], octets[13], octets[14], octets[15]]);
-    (number & 0x00ff_ffff) as usize
+/// The number that [`probe_from`] has put into a source address.
+fn number_in(key: Source) -> usize {
+    let [.., a, b, c] = key.octets();
+    u32::from_be_bytes([0, a, b, c]) as usize
+}
+
+/// As many sources as are remembered unless the operator says otherwise.
+const ROOM: usize = DEFAULT_SOURCES as usize;
+/// The kernel makes room for so many sources at a time (LOCAL_FREE_TARGET in
+/// kernel/bpf/bpf_lru_list.c), and keeps as many places at hand for each CPU that counts.
+const BATCH: usize = 128;
+
+/// One probe from each of so many sources, with the CPUs taking turns; what is remembered.
+fn remembered_of(sources: usize, cpus: &[usize]) -> Vec<usize> {
+    // More than one batch, so that each CPU has places left over when it is another one's turn.
+    const TURN: usize = BATCH + 1;
+    let program = Program::load("nothing", PORTS);
+    let begun = Instant::now();
+    for number in 0..sources {
+        if number % TURN == 0 {
+            pin(cpus[number / TURN % cpus.len()]);
+        }
+        program.run(&probe_from(number));
+    }
+    let filled = begun.elapsed();
+    let begun = Instant::now();
+    let listed = program.filter().sources();
+    let listed = listed.unwrap_or_else(|error| panic!("{error:#}"));
+    println!(
+        "{sources} sources on {} CPUs in {filled:?}: {} remembered, read in {:?}",
+        cpus.len(),
+        listed.len(),
+        begun.elapsed()
+    );
+    let mut remembered = Vec::new();
+    for (key, count) in listed {
+        let address = address(key);
+        let number = number_in(key);
+        let bytes = probe_from(number).len() as u64;
+        assert_eq!(address.is_ipv4(), number.is_multiple_of(2), "{address}");
+        assert_eq!(count.outcomes.iter().sum::<u64>(), 1, "{address}");
+        assert_eq!(
+            count.classes[MessageClass::Keepalive as usize],
+            1,
+            "{address}"
+        );
+        assert_eq!(count.bytes, bytes, "{address}");
+        remembered.push(number);
+    }
+    remembered.sort_unstable();
+    remembered.dedup();
+    // A source that is forgotten is forgotten as a source alone.
+    let packets: u64 = program.totals().cells.iter().map(|cell| cell.packets).sum();
+    assert_eq!(packets, sources as u64, "in the totals");
+    remembered
 }
 
 #[test]
-fn explore_lru() {
+fn sources_are_all_remembered_as_long_as_there_is_room() {
+    let _alone = alone();
     let cpus = cpus();
-    for (what, spread, many) in [
-        ("one CPU, exactly", false, 65536),
-        ("one CPU, one more", false, 65537),
-        ("one CPU, 80000", false, 80000),
-        ("all CPUs by turns, exactly", true, 65536),
-        ("all CPUs by turns, 80000", true, 80000),
+    for (what, cpus) in [("one CPU", &cpus[..1]), ("all CPUs", &cpus)] {
+        // Each CPU may keep a batch of places that no other one gets.
+        let room = ROOM - BATCH * cpus.len();
+        let all: Vec<_> = (0..room).collect();
+        assert!(
+            remembered_of(room, cpus) == all,
+            "{what}: one was forgotten too early"
+        );
+    }
+}
+
+#[test]
+fn a_full_table_forgets_the_sources_unseen_for_longest() {
+    let _alone = alone();
+    let cpus = cpus();
+    for (what, sources) in [
+        ("as many as there is room for", ROOM),
+        ("one more", ROOM + 1),
+        ("many more", ROOM + 20_000),
     ] {
-        let program = Program::load("nothing", PORTS);
-        let begun = Instant::now();
-        for number in 0..many {
-            if number % 64 == 0 {
-                pin(cpus[if spread { number / 64 % cpus.len() } else { 0 }]);
-            }
-            program.run(&probe_from(number));
-        }
-        let filled = begun.elapsed();
-        let begun = Instant::now();
-        let sources = program.filter().sources().unwrap_or_default();
-        let read = begun.elapsed();
-        let mut there = vec![0; many];
-        for (key, count) in &sources {
-            there[numbered(*key)] += 1;
-            assert_eq!(count.outcomes.iter().sum::<u64>(), 1);
-        }
-        let missing: Vec<_> = (0..many).filter(|n| there[*n] == 0).collect();
-        println!(
-            "{what}: {} of {many}, filled {filled:?}, read {read:?}, missing {} {:?}",
-            sources.len(),
-            missing.len(),
-            &missing[..missing.len().min(8)]
+        let remembered = remembered_of(sources, &cpus);
+        let least = ROOM - BATCH * cpus.len();
+        let many = remembered.len();
+        assert!(
+            (least..=ROOM).contains(&many),
+            "{what}: {many} are remembered"
+        );
+        // Those forgotten are the oldest: half of the table is younger than any of them.
+        let youngest: Vec<_> = (sources - ROOM / 2..sources).collect();
+        assert!(
+            remembered.ends_with(&youngest),
+            "{what}: a young one was forgotten"
         );
     }
+}
+
+#[test]
+fn a_source_that_keeps_sending_is_not_forgotten_in_a_flood_of_forged_ones() {
+    let _alone = alone();
+    const FORGED: usize = 4 * ROOM;
+    const EVERY_SO_MANY: usize = 1_000;
     let program = Program::load("nothing", PORTS);
-    for id in program.map_ids() {
-        let info = MapInfo::from_id(id).unwrap();
-        let fd = info.fd().unwrap();
-        println!(
-            "{:?} {}",
-            info.name_as_str(),
-            fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).unwrap()
-        );
+    let phone = Frame::to("192.0.2.10").from("198.51.100.20").bytes();
+    let mut sent = 0;
+    for number in 0..FORGED {
+        if number % EVERY_SO_MANY == 0 {
+            program.run(&phone);
+            sent += 1;
+        }
+        program.run(&probe_from(number));
     }
-    let _ = (map::SOURCES, DEFAULT_SOURCES);
+    let sources = program.counts().sources;
+    let Some(count) = sources.get(&IpAddr::from([198, 51, 100, 20])) else {
+        panic!("the phone is not among the {} remembered", sources.len())
+    };
+    assert_eq!(count.outcomes.iter().sum::<u64>(), sent);
+}
+
+#[test]
+fn the_sources_take_the_same_thirty_two_megabytes_on_however_many_cpus() {
+    const MOST: usize = 32_000_000;
+    // linux/bpf.h: BPF_MAP_TYPE_LRU_HASH, one for all CPUs, without BPF_F_NO_COMMON_LRU.
+    const LRU_HASH: &str = "9";
+    const NO_COMMON_LRU: u32 = 1 << 1;
+    let program = Program::load("nothing", PORTS);
+    let infos = program
+        .map_ids()
+        .into_iter()
+        .map(|id| MapInfo::from_id(id).unwrap_or_else(|error| panic!("no map {id}: {error}")));
+    let mut of_sources = infos.filter(|info| info.name_as_str() == Some(map::SOURCES));
+    let Some(info) = of_sources.next() else {
+        panic!("the program has no map {}", map::SOURCES)
+    };
+    let fd = info
+        .fd()
+        .unwrap_or_else(|error| panic!("cannot open it: {error}"));
+    let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+    let said = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let field = |name: &str| {
+        let line = said.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or_else(|| panic!("no {name} in {said}"), str::trim)
+    };
+    assert_eq!(field("map_type:"), LRU_HASH, "{said}");
+    assert_eq!(field("max_entries:"), ROOM.to_string(), "{said}");
+    assert_eq!(info.map_flags() & NO_COMMON_LRU, 0, "{said}");
+    let bytes: usize = field("memlock:")
+        .parse()
+        .unwrap_or_else(|error| panic!("{error}: {said}"));
+    println!("{bytes} bytes for {ROOM} sources");
+    let values = ROOM * (size_of::<Source>() + size_of::<SourceCount>());
+    assert!((values..=MOST).contains(&bytes), "{said}");
 }

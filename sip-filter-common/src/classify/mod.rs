@@ -11,8 +11,9 @@ use start_line::StartLine;
 
 use crate::{
     payload::{MAX_OFFSET, Payload},
-    signature::{Found, SignatureTable},
+    signature::SignatureTable,
     sip::MessageClass,
+    tool::Found,
 };
 
 /// What the classifier says of a datagram.

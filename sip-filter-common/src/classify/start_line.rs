@@ -5,6 +5,7 @@
 
 use crate::{
     payload::{MAX_OFFSET, Payload},
+    perfect_hash::{self, slot},
     sip::MessageClass,
     swar,
 };
@@ -70,31 +71,18 @@ const METHODS: [Method; 14] = [
 
 const SLOTS: usize = 32;
 
-/// Where a method stands in [`BY_FIRST_BYTES`]: its first four bytes are its own.
-const fn slot(head: u64, multiplier: u32) -> usize {
-    ((head as u32).wrapping_mul(multiplier) >> (32 - SLOTS.ilog2())) as usize
-}
-
-/// The first odd multiplier that sends each method to a slot of its own.
+/// What a method is filed under: its first four bytes, which are its own.
 const MULTIPLIER: u32 = {
-    let mut multiplier = 0x9e37_79b1_u32;
-    'search: loop {
-        let mut taken = 0_u32;
-        let mut at = 0;
-        while at < METHODS.len() {
-            let bit = 1 << slot(METHODS[at].head, multiplier);
-            if taken & bit != 0 {
-                multiplier = multiplier.wrapping_add(2);
-                continue 'search;
-            }
-            taken |= bit;
-            at += 1;
-        }
-        break multiplier;
+    let mut heads = [0; METHODS.len()];
+    let mut at = 0;
+    while at < METHODS.len() {
+        heads[at] = METHODS[at].head as u32;
+        at += 1;
     }
+    perfect_hash::multiplier::<SLOTS>(&heads)
 };
 
-/// One look instead of fourteen comparisons. An empty slot compares unequal to anything.
+/// The methods by [`slot`]. An empty slot compares unequal to anything.
 static BY_FIRST_BYTES: [Method; SLOTS] = {
     let empty = Method {
         head: 1,
@@ -107,7 +95,7 @@ static BY_FIRST_BYTES: [Method; SLOTS] = {
     let mut slots = [empty; SLOTS];
     let mut at = 0;
     while at < METHODS.len() {
-        slots[slot(METHODS[at].head, MULTIPLIER)] = METHODS[at];
+        slots[slot::<SLOTS>(METHODS[at].head as u32, MULTIPLIER)] = METHODS[at];
         at += 1;
     }
     slots
@@ -156,7 +144,7 @@ pub(super) fn from_first_bytes(payload: &impl Payload) -> Option<MessageClass> {
 #[inline(always)]
 fn known_start(payload: &impl Payload, at: usize) -> Option<(MessageClass, usize)> {
     let first = payload.u64_at(at)?;
-    let method = &BY_FIRST_BYTES[slot(first, MULTIPLIER)];
+    let method = &BY_FIRST_BYTES[slot::<SLOTS>(first as u32, MULTIPLIER)];
     if first & method.mask == method.head {
         let beyond = method.beyond as usize;
         if beyond == 0 || payload.u64_at(at + beyond)? == method.tail {

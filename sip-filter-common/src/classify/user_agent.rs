@@ -7,6 +7,7 @@
 
 use crate::{
     payload::{MAX_OFFSET, Payload},
+    perfect_hash::{self, slot},
     swar,
 };
 
@@ -44,27 +45,14 @@ const fn piece(at: usize) -> u32 {
         | FOLD
 }
 
-const fn slot(folded: u32, multiplier: u32) -> usize {
-    (folded.wrapping_mul(multiplier) >> (32 - SLOTS.ilog2())) as usize
-}
-
-/// The first odd multiplier that sends each piece to a slot of its own.
 const MULTIPLIER: u32 = {
-    let mut multiplier = 0x9e37_79b1_u32;
-    'search: loop {
-        let mut taken = 0_u32;
-        let mut at = 0;
-        while at < STRIDE {
-            let bit = 1 << slot(piece(at), multiplier);
-            if taken & bit != 0 {
-                multiplier = multiplier.wrapping_add(2);
-                continue 'search;
-            }
-            taken |= bit;
-            at += 1;
-        }
-        break multiplier;
+    let mut pieces = [0; STRIDE];
+    let mut at = 0;
+    while at < STRIDE {
+        pieces[at] = piece(at);
+        at += 1;
     }
+    perfect_hash::multiplier::<SLOTS>(&pieces)
 };
 
 static PIECES: [Piece; SLOTS] = {
@@ -72,7 +60,7 @@ static PIECES: [Piece; SLOTS] = {
     let mut pieces = [Piece { folded: 0, back: 0 }; SLOTS];
     let mut at = 0;
     while at < STRIDE {
-        pieces[slot(piece(at), MULTIPLIER)] = Piece {
+        pieces[slot::<SLOTS>(piece(at), MULTIPLIER)] = Piece {
             folded: piece(at),
             back: at as u32,
         };
@@ -89,7 +77,7 @@ pub(super) fn find(payload: &impl Payload) -> Option<usize> {
     for step in payload.rolled(MAX_SEARCH / STRIDE) {
         let at = step * STRIDE;
         let folded = searched.u32_at(at)? | FOLD;
-        let candidate = &PIECES[slot(folded, MULTIPLIER)];
+        let candidate = &PIECES[slot::<SLOTS>(folded, MULTIPLIER)];
         if candidate.folded == folded {
             let start = at.wrapping_sub(candidate.back as usize) & MAX_OFFSET;
             if is_literal(&searched, start) {
