@@ -50,6 +50,19 @@ pub trait Payload: Sized {
 /// XDP program in one piece is shorter.
 pub const MAX_OFFSET: usize = 0x3fff;
 
+/// The bytes from `at` to the payload's end, at least one and less than eight of them, and zero
+/// behind; all zero in a payload of less than eight bytes, which holds no line of SIP.
+#[inline(always)]
+pub(crate) fn last_word(payload: &impl Payload, at: usize) -> u64 {
+    let Some(start) = payload.len().checked_sub(8) else {
+        return 0;
+    };
+    match payload.u64_at(payload.forget(start) & MAX_OFFSET) {
+        Some(word) => word >> ((8 * at.wrapping_sub(start)) & 63),
+        None => 0,
+    }
+}
+
 /// A payload in a byte slice.
 #[derive(Clone, Copy, Debug)]
 pub struct SlicePayload<'a>(pub &'a [u8]);

@@ -5,7 +5,7 @@
 //! a look-up meets the few patterns that begin alike, however many there are.
 
 use crate::{
-    payload::{MAX_OFFSET, Payload},
+    payload::{MAX_OFFSET, Payload, last_word},
     swar,
     tool::{Found, Kind, MAX_TOOLS},
 };
@@ -254,19 +254,6 @@ impl Entry {
         equal
             && (self.how == Match::Prefix as u8
                 || ends_at(payload, payload.forget(start + length) & MAX_OFFSET))
-    }
-}
-
-/// The bytes from `at`, less than eight of them, to the payload's end; zero in a payload of less
-/// than eight bytes, which holds no header.
-#[inline(always)]
-fn last_word(payload: &impl Payload, at: usize) -> u64 {
-    let Some(start) = payload.len().checked_sub(8) else {
-        return 0;
-    };
-    match payload.u64_at(payload.forget(start) & MAX_OFFSET) {
-        Some(word) => word >> ((8 * at.wrapping_sub(start)) & 63),
-        None => 0,
     }
 }
 

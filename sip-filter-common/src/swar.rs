@@ -35,6 +35,13 @@ pub const fn before_first(flags: u64) -> u64 {
     (lowest >> 7).wrapping_sub(1)
 }
 
+/// How many bytes stand before the first flagged one, of which there must be one.
+#[inline(always)]
+pub const fn count_before_first(flags: u64) -> usize {
+    // Ones are added up in the highest byte.
+    ((before_first(flags) & splat(1)).wrapping_mul(splat(1)) >> 56) as usize
+}
+
 /// ASCII upper case to lower case; every other byte as it is.
 #[inline(always)]
 pub const fn lower(word: u64) -> u64 {
@@ -94,6 +101,7 @@ mod tests {
             bytes[at] = b'\r';
             let word = u64::from_le_bytes(bytes);
             assert_eq!(before_first(equal(word, b'\r')), mask(at));
+            assert_eq!(count_before_first(equal(word, b'\r')), at);
             assert_eq!(equal_exactly(word, b'\r'), 0x80 << (8 * at));
         }
         assert_eq!(before_first(equal(splat(b'a'), b'\r')), u64::MAX);

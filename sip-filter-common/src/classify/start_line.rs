@@ -4,7 +4,7 @@
 //! unknown method, an odd URI scheme) has its whole first line searched for the SIP version.
 
 use crate::{
-    payload::{MAX_OFFSET, Payload},
+    payload::{MAX_OFFSET, Payload, last_word},
     perfect_hash::{self, slot},
     sip::MessageClass,
     swar,
@@ -244,23 +244,10 @@ fn from_first_line(payload: &impl Payload, start: usize) -> MessageClass {
 fn ends_in_version(payload: &impl Payload, start: usize) -> bool {
     const VERSION: u64 = swar::word(b" sip/\0.\0");
     const TEXT: u64 = swar::word(b"\xff\xff\xff\xff\xff\0\xff\0");
-    let mut line_end = usize::MAX;
-    let searched = payload.apart();
-    let first = payload.forget(start) & MAX_OFFSET;
-    for at in payload.rolled(MAX_LINE) {
-        match searched.u8_at(first + at) {
-            Some(b'\n') => {
-                line_end = first + at;
-                break;
-            }
-            Some(_) => {}
-            None => return false,
-        }
-    }
-    if line_end == usize::MAX {
+    let Some(end) = line_feed(payload, start) else {
         return false;
-    }
-    let end = payload.forget(line_end) & MAX_OFFSET;
+    };
+    let end = payload.forget(end) & MAX_OFFSET;
     // The version ends at the LF, or one before it where a CR precedes.
     let (Some(with_cr), Some(with_lf)) = (
         payload.u64_at(end.wrapping_sub(9) & MAX_OFFSET),
@@ -277,6 +264,31 @@ fn ends_in_version(payload: &impl Payload, start: usize) -> bool {
         && swar::lower(version) & TEXT == VERSION
         && ((version >> 40) as u8).is_ascii_digit()
         && ((version >> 56) as u8).is_ascii_digit()
+}
+
+/// Where the first line feed from `start` on stands.
+#[inline(always)]
+fn line_feed(payload: &impl Payload, start: usize) -> Option<usize> {
+    let mut found = usize::MAX;
+    let payload = payload.apart();
+    let start = payload.forget(start) & MAX_OFFSET;
+    for step in payload.rolled(MAX_LINE / 8) {
+        let at = start + step * 8;
+        let (word, is_last) = match payload.u64_at(at) {
+            Some(word) => (word, false),
+            None if at >= payload.len() => break,
+            None => (last_word(&payload, payload.forget(at) & MAX_OFFSET), true),
+        };
+        let feeds = swar::equal(word, b'\n');
+        if feeds != 0 {
+            found = at + swar::count_before_first(feeds);
+            break;
+        }
+        if is_last {
+            break;
+        }
+    }
+    (found != usize::MAX).then_some(found)
 }
 
 /// Whether a token (RFC 3261 section 25.1) and a blank stand at `start`.
