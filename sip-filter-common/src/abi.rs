@@ -233,8 +233,8 @@ impl Source {
     }
 }
 
-/// How many bits note the ports that a source has tried.
-pub const SOURCE_PORT_BITS: usize = 128;
+/// In how many places the ports that a source has tried are noted.
+pub const SOURCE_PORTS: usize = 64;
 
 /// What one source sent.
 ///
@@ -253,11 +253,10 @@ pub struct SourceCount {
     pub first_seen: u64,
     /// When the last packet arrived: nanoseconds of the kernel's monotonic clock.
     pub last_seen: u64,
-    /// Destination ports tried: bit `port % 128`. Their number is exact for ports that lie
-    /// within 128 of each other, as those of the default do, and otherwise at most too low.
-    pub ports: [u64; SOURCE_PORT_BITS / 64],
-    /// Not 0 for each tool number that was recognised. A byte each, so that CPUs that meet
-    /// different tools at the same moment do not undo each other's notes.
+    /// Not 0 at [`SourceCount::port`] of each destination port tried. A byte each, so that CPUs
+    /// that meet different ports at the same moment do not undo each other's notes.
+    pub ports: [u8; SOURCE_PORTS],
+    /// Not 0 for each tool number that was recognised. A byte each, as for the ports.
     pub tools: [u8; MAX_TOOLS],
 }
 
@@ -269,9 +268,18 @@ impl SourceCount {
         bytes: 0,
         first_seen: 0,
         last_seen: 0,
-        ports: [0; SOURCE_PORT_BITS / 64],
+        ports: [0; SOURCE_PORTS],
         tools: [0; MAX_TOOLS],
     };
+
+    /// The place in `ports` of a port (host byte order).
+    ///
+    /// No two of the ports inspected by default share one, nor do any 64 neighbours between two
+    /// multiples of 1024. Elsewhere some may, and their number then comes out too low.
+    #[inline(always)]
+    pub const fn port(port: u16) -> usize {
+        (port as usize + (port as usize >> 10)) % SOURCE_PORTS
+    }
 
     /// The place in `outcomes` that counts such a packet.
     #[inline(always)]
@@ -298,7 +306,7 @@ const _: () = {
     assert!(size_of::<ToolCounts>() == 24 * MAX_TOOLS);
     assert!(size_of::<PortCount>() == 24);
     assert!(size_of::<Source>() == 16);
-    assert!(size_of::<SourceCount>() == 80 + 144 + 24 + 16 + 128);
+    assert!(size_of::<SourceCount>() == 80 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS);
     assert!(size_of::<ToolName>() == 32);
 };
 
@@ -322,4 +330,19 @@ mod pod {
     unsafe impl aya::Pod for Settings {}
     // SAFETY: as above.
     unsafe impl aya::Pod for PortSet {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_inspected_by_default_are_noted_apart() {
+        let mut noted = [false; SOURCE_PORTS];
+        for port in (5060..=5100).chain([6060]) {
+            let place = &mut noted[SourceCount::port(port)];
+            assert!(!*place, "port {port} shares its place");
+            *place = true;
+        }
+    }
 }

@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use core::arch::asm;
 use sip_filter_common::{
-    abi::{MAX_TOOLS, PortCount, SOURCE_PORT_BITS, SourceCount, Totals},
+    abi::{MAX_TOOLS, PortCount, SourceCount, Totals},
     classify::Classification,
     payload::Payload,
     sip::MessageClass,
@@ -210,12 +210,7 @@ fn count_source(datagram: &Datagram, tally: &Tally) {
             (*source).first_seen = now;
         }
         (*source).last_seen = now;
-        let bit = datagram.port as usize % SOURCE_PORT_BITS;
-        let ports = &raw mut (*source).ports[bit / 64];
-        let tried = *ports | 1 << (bit % 64);
-        if tried != *ports {
-            *ports = tried;
-        }
+        (*source).ports[SourceCount::port(datagram.port)] = 1;
         if tally.tool < MAX_TOOLS {
             (*source).tools[tally.tool] = 1;
         }

@@ -24,7 +24,6 @@ use sip_filter_common::{
     payload::SlicePayload,
     signature::SignatureTable,
     sip::MessageClass,
-    tool::Found,
     verdict::{DropSet, Outcome, decide},
 };
 
@@ -165,7 +164,7 @@ impl Program {
         let Classification { class, tool } = found;
         Counted::Datagram {
             class,
-            hostile: tool.is_some_and(Found::is_hostile),
+            hostile: tool.is_some_and(|found| found.is_hostile()),
             outcome: decide(self.drop, class, tool),
         }
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sip_filter_common::{
-    abi::{PortCount, SOURCE_PORT_BITS, SourceCount, ToolCount},
+    abi::{PortCount, SourceCount, ToolCount},
     sip::MessageClass,
     verdict::Outcome,
 };
@@ -253,8 +253,7 @@ impl Added {
         assert_eq!(count.bytes, bytes, "{what}");
         assert!(count.first_seen > 0, "{what}: never seen");
         assert!(count.first_seen <= count.last_seen, "{what}: {count:?}");
-        let bit = usize::from(port) % SOURCE_PORT_BITS;
-        assert_ne!(count.ports[bit / 64] >> (bit % 64) & 1, 0, "{what}: port");
+        assert_ne!(count.ports[SourceCount::port(port)], 0, "{what}: port");
         if let Some(tool) = tool {
             assert_ne!(count.tools[program.tool_number(tool)], 0, "{what}: tool");
         }

@@ -405,7 +405,7 @@ impl Source {
                 .filter_map(|number| Some(named(number)?.0.to_owned()))
                 .collect(),
             behaviours: Vec::new(),
-            ports: count.ports.iter().map(|word| word.count_ones()).sum(),
+            ports: count.ports.iter().map(|tried| u32::from(*tried != 0)).sum(),
             first_seen: clock.at(count.first_seen),
             last_seen: clock.at(count.last_seen),
         };
@@ -467,9 +467,10 @@ pub(crate) mod tests {
         name
     }
 
+    /// `ports`: a bit for each place but the last, which is always tried.
     fn source_of(cells: Cells<'_>, ports: u64, tools: &[usize]) -> SourceCount {
         let mut count = SourceCount {
-            ports: [ports, 1 << 63],
+            ports: std::array::from_fn(|at| u8::from((ports | 1 << 63) >> at & 1 != 0)),
             first_seen: NOW - 300_000_000_000,
             last_seen: NOW - 1_500_000_000,
             ..SourceCount::ZERO
