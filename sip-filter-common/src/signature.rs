@@ -203,10 +203,12 @@ impl SignatureTable {
     /// The longest signature that meets the value at `start`.
     #[inline(always)]
     pub fn find(&self, payload: &impl Payload, start: usize) -> Option<Found> {
-        // A head of zero bytes files no pattern, so an empty value meets an empty chain or
-        // patterns that it differs from.
-        let first = swar::lower(u64::from(payload.u32_at(start)?));
-        let mut number = self.buckets[bucket(before_line_end(first))];
+        let head = match payload.u32_at(start) {
+            Some(head) => u64::from(head),
+            None if start >= payload.len() => return None,
+            None => last_word(payload, start),
+        };
+        let mut number = self.buckets[bucket(swar::lower(head))];
         for _ in payload.rolled(MAX_CHAIN) {
             let entry = self.entries.get((number as usize).wrapping_sub(1))?;
             if entry.meets(payload, start) {
@@ -270,16 +272,15 @@ fn ends_at(payload: &impl Payload, at: usize) -> bool {
     false
 }
 
-/// The bytes of a head before the first line end in it.
-#[inline(always)]
-fn before_line_end(head: u64) -> u64 {
-    head & swar::before_first(swar::equal(head, b'\r') | swar::equal(head, b'\n'))
-}
-
+/// The chain that holds the patterns which begin like this word in lower case: its first four
+/// bytes, as far as the first blank or line end, with which an exact value may end.
 #[inline(always)]
 fn bucket(first: u64) -> usize {
-    // Fibonacci hashing of the first four bytes: the multiplier is 2^64 / phi.
-    let head = first & swar::mask(HEAD);
+    let ends = [b' ', b'\t', b'\r', b'\n']
+        .into_iter()
+        .fold(0, |ends, byte| ends | swar::equal(first, byte));
+    let head = first & swar::mask(HEAD) & swar::before_first(ends);
+    // Fibonacci hashing: the multiplier is 2^64 / phi.
     (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BUCKETS.ilog2())) as usize
 }
 

@@ -10,7 +10,7 @@ use sip_filter_common::{
         MAX_CHAIN, MAX_PATTERN, MAX_SIGNATURES, MIN_PATTERN, Match, SignatureTable, TableError,
     },
     sip::MessageClass,
-    tool::Kind,
+    tool::{Kind, MAX_TOOLS},
     verdict::{DropSet, Outcome, decide},
 };
 
@@ -1034,7 +1034,7 @@ fn a_full_chain_is_looked_through_to_its_end() {
     }
     let whole = table;
     for other in ["samex", "SAME", "same-of-any-length"] {
-        let refused = table.insert(other.as_bytes(), Match::Prefix, 99, Kind::Scanner);
+        let refused = table.insert(other.as_bytes(), Match::Prefix, 90, Kind::Scanner);
         assert_eq!(refused, Err(TableError::ChainTooLong), "{other}");
     }
     for table in [&whole, &table] {
@@ -1055,7 +1055,7 @@ fn a_full_chain_is_looked_through_to_its_end() {
 fn a_full_table_finds_each_of_its_patterns() {
     let mut table = SignatureTable::EMPTY;
     let pattern = |number: usize| format!("{number:04}-tool");
-    let tool_of = |number: usize| (number % 128) as u8;
+    let tool_of = |number: usize| (number % MAX_TOOLS) as u8;
     for number in 0..MAX_SIGNATURES {
         let inserted = table.insert(
             pattern(number).as_bytes(),
@@ -1133,7 +1133,7 @@ fn patterns_that_cannot_be_are_refused_and_change_nothing() {
             "no such tool",
             b"abcd",
             Match::Prefix,
-            128,
+            MAX_TOOLS as u8,
             TableError::NoSuchTool,
         ),
         (
@@ -1151,10 +1151,10 @@ fn patterns_that_cannot_be_are_refused_and_change_nothing() {
     assert_eq!(found(&table, b"friendly-scanner"), Some(SCANNER));
     assert_eq!(found(&table, b"abcd"), None);
     assert_eq!(
-        table.insert(b"abcd", Match::Prefix, 127, Kind::Dialer),
+        table.insert(b"abcd", Match::Prefix, MAX_TOOLS as u8 - 1, Kind::Dialer),
         Ok(())
     );
-    assert_eq!(found(&table, b"abcde"), Some(127));
+    assert_eq!(found(&table, b"abcde"), Some(MAX_TOOLS as u8 - 1));
 }
 
 /// A table without signatures finds nothing, not even in an empty value.

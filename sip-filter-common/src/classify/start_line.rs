@@ -206,7 +206,7 @@ fn is_stun(payload: &impl Payload) -> bool {
 fn skip_line_ends(payload: &impl Payload) -> Option<usize> {
     let payload = payload.apart();
     let mut start = MAX_LEADING;
-    for at in payload.rolled(MAX_LEADING) {
+    for at in payload.rolled(MAX_LEADING + 1) {
         match payload.u8_at(at) {
             Some(b'\r' | b'\n') => {}
             Some(_) => {
@@ -225,23 +225,27 @@ fn skip_line_ends(payload: &impl Payload) -> Option<usize> {
 fn from_first_line(payload: &impl Payload, start: usize) -> MessageClass {
     let known = known_start(payload, start);
     let payload = &payload.apart();
-    let class = match known {
+    let (class, after) = match known {
         Some((MessageClass::Response, _)) => return MessageClass::Response,
-        Some((class, _)) => class,
+        Some(known) => known,
         // First, because what is no SIP at all seldom begins with a method.
-        None if is_method(payload, start) => MessageClass::Other,
-        None => return MessageClass::Malformed,
+        None => match after_method(payload, start) {
+            Some(after) => (MessageClass::Other, after),
+            None => return MessageClass::Malformed,
+        },
     };
-    if ends_in_version(&payload.apart(), start) {
+    let after = payload.forget(after) & MAX_OFFSET;
+    if ends_in_version(&payload.apart(), start, after) {
         class
     } else {
         MessageClass::Malformed
     }
 }
 
-/// Whether the first line ends in ` SIP/` digit `.` digit, in any case.
+/// Whether the line from `start` on ends in ` SIP/` digit `.` digit, in any case, and a URI stands
+/// between that and `after`, where the method and its blank end.
 #[inline(always)]
-fn ends_in_version(payload: &impl Payload, start: usize) -> bool {
+fn ends_in_version(payload: &impl Payload, start: usize, after: usize) -> bool {
     const VERSION: u64 = swar::word(b" sip/\0.\0");
     const TEXT: u64 = swar::word(b"\xff\xff\xff\xff\xff\0\xff\0");
     let Some(end) = line_feed(payload, start) else {
@@ -255,12 +259,13 @@ fn ends_in_version(payload: &impl Payload, start: usize) -> bool {
     ) else {
         return false;
     };
-    let version = if (with_lf >> 56) as u8 == b'\r' {
-        with_cr
+    let (version, begins) = if (with_lf >> 56) as u8 == b'\r' {
+        (with_cr, end.wrapping_sub(9))
     } else {
-        with_lf
+        (with_lf, end.wrapping_sub(8))
     };
-    end >= start + 9
+    begins > after
+        && begins < end
         && swar::lower(version) & TEXT == VERSION
         && ((version >> 40) as u8).is_ascii_digit()
         && ((version >> 56) as u8).is_ascii_digit()
@@ -291,19 +296,23 @@ fn line_feed(payload: &impl Payload, start: usize) -> Option<usize> {
     (found != usize::MAX).then_some(found)
 }
 
-/// Whether a token (RFC 3261 section 25.1) and a blank stand at `start`.
+/// The offset behind a token (RFC 3261 section 25.1) and a blank at `start`, if they are there.
 #[inline(always)]
-fn is_method(payload: &impl Payload, start: usize) -> bool {
+fn after_method(payload: &impl Payload, start: usize) -> Option<usize> {
+    let mut after = usize::MAX;
     let payload = payload.apart();
     let start = payload.forget(start) & MAX_OFFSET;
-    for at in payload.rolled(MAX_METHOD) {
+    for at in payload.rolled(MAX_METHOD + 1) {
         match payload.u8_at(start + at) {
-            Some(b' ') => return at > 0,
+            Some(b' ') if at > 0 => {
+                after = start + at + 1;
+                break;
+            }
             Some(byte) if is_token(byte) => {}
-            _ => return false,
+            _ => break,
         }
     }
-    false
+    (after != usize::MAX).then_some(after)
 }
 
 /// A bit for each ASCII character of RFC 3261's `token`.

@@ -6,7 +6,7 @@
 //! literal compared. The steps do not wait for each other, which is what makes it fast.
 
 use crate::{
-    payload::{MAX_OFFSET, Payload},
+    payload::{MAX_OFFSET, Payload, last_word},
     perfect_hash::{self, slot},
     swar,
 };
@@ -97,20 +97,26 @@ pub(super) fn find(payload: &impl Payload) -> Option<usize> {
     skip_blanks(payload, colon + 1)
 }
 
-/// Whether the literal stands at `start`, in any case.
+/// Whether the literal stands at `start`, in any case, and the name ends with it.
 #[inline(always)]
 fn is_literal(payload: &impl Payload, start: usize) -> bool {
     // Letters alone are folded: 0x20 makes a letter of nothing but the same letter.
     const HEAD_FOLD: u64 = swar::word(b"\0    \0  ");
     const HEAD: u64 = swar::word(b"\nuser-ag");
-    const TAIL: u32 = swar::word(b"gent") as u32;
-    match (
+    const TAIL_FOLD: u64 = swar::word(b" \0     ");
+    const TAIL: u64 = swar::word(b"r-agent");
+    const BEHIND: usize = 7;
+    // The tail and the byte behind it.
+    let (Some(head), Some(tail)) = (
         payload.u64_at(start),
-        payload.u32_at(start + LITERAL.len() - PIECE),
-    ) {
-        (Some(head), Some(tail)) => head | HEAD_FOLD == HEAD && tail | FOLD == TAIL,
-        _ => false,
-    }
+        payload.u64_at(start + LITERAL.len() - BEHIND),
+    ) else {
+        return false;
+    };
+    let behind = (tail >> (8 * BEHIND)) as u8;
+    head | HEAD_FOLD == HEAD
+        && tail & swar::mask(BEHIND) | TAIL_FOLD == TAIL
+        && matches!(behind, b':' | b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// The offset of the first byte that is no blank: space, tab, or a line end before either of
@@ -120,7 +126,7 @@ fn skip_blanks(payload: &impl Payload, from: usize) -> Option<usize> {
     let payload = payload.apart();
     let from = payload.forget(from) & MAX_OFFSET;
     let mut end = usize::MAX;
-    for step in payload.rolled(MAX_BLANKS) {
+    for step in payload.rolled(MAX_BLANKS + 1) {
         let byte = payload.u8_at(from + step)?;
         let blank = match byte {
             b' ' | b'\t' => true,
@@ -143,29 +149,55 @@ fn skip_blanks(payload: &impl Payload, from: usize) -> Option<usize> {
 /// `value`: a User-Agent in a body is none.
 #[inline(always)]
 pub(super) fn stands_in_header(payload: &impl Payload, start: usize, value: usize) -> bool {
-    let mut empty = 0;
-    // Of the word before: its line feeds, and its CRs right behind a line feed.
-    let (mut feeds_before, mut returns_before) = (0_u64, 0_u64);
+    let mut lines = Lines::default();
     let payload = payload.apart();
     let (start, value) = (
         payload.forget(start) & MAX_OFFSET,
         payload.forget(value) & MAX_OFFSET,
     );
+    let mut rest = start;
     for step in payload.rolled(MAX_SEARCH / 8) {
         let at = start + step * 8;
-        if at >= value {
+        rest = at;
+        if at + 8 > value {
             break;
         }
         let Some(word) = payload.u64_at(at) else {
             break;
         };
-        let feeds = swar::equal_exactly(word, b'\n');
-        let after_feed = (feeds << 8) | (feeds_before >> 56);
-        let returns = swar::equal_exactly(word, b'\r') & after_feed;
-        // LF LF, or LF CR LF. What the last word reaches beyond the value's first byte is the
-        // value itself, which is not looked at when it is empty.
-        empty |= feeds & (after_feed | (returns << 8) | (returns_before >> 56));
-        (feeds_before, returns_before) = (feeds, returns);
+        lines.read(word);
     }
-    empty == 0
+    // The bytes that are left before the value, less than eight, in a word that may end behind the
+    // payload.
+    let payload = payload.apart();
+    let rest = payload.forget(rest) & MAX_OFFSET;
+    let word = match payload.u64_at(rest) {
+        Some(word) => word,
+        None => last_word(&payload, rest),
+    };
+    lines.read(word & swar::mask_up_to_eight(value.saturating_sub(rest)));
+    lines.empty == 0
+}
+
+/// Looks for an empty line, word after word.
+#[derive(Default)]
+struct Lines {
+    /// Not 0 once there was one.
+    empty: u64,
+    /// The line feeds of the word before.
+    feeds: u64,
+    /// The CRs right behind a line feed of the word before.
+    returns: u64,
+}
+
+impl Lines {
+    #[inline(always)]
+    fn read(&mut self, word: u64) {
+        let feeds = swar::equal_exactly(word, b'\n');
+        let after_feed = (feeds << 8) | (self.feeds >> 56);
+        let returns = swar::equal_exactly(word, b'\r') & after_feed;
+        // LF LF, or LF CR LF.
+        self.empty |= feeds & (after_feed | (returns << 8) | (self.returns >> 56));
+        (self.feeds, self.returns) = (feeds, returns);
+    }
 }
