@@ -145,6 +145,9 @@ pub struct Totals {
     /// Frames that cannot be read below SIP (cut off, or with lengths that contradict each
     /// other): they pass.
     pub unreadable: u64,
+    /// What the lists of ports and sources lack because the kernel had no memory for another
+    /// entry: one for a packet's port, one for its source. The cells hold the packet all the same.
+    pub unlisted: u64,
 }
 
 impl Totals {
@@ -159,6 +162,7 @@ impl Totals {
         }; Self::CELLS],
         fragments: 0,
         unreadable: 0,
+        unlisted: 0,
     };
 
     /// The cell that counts such a packet. `hostile`: a tool of a dropping kind was
@@ -302,7 +306,7 @@ pub struct ToolName {
 const _: () = {
     assert!(size_of::<PortSet>() == 8192);
     assert!(size_of::<Settings>() == 24 + 8192);
-    assert!(size_of::<Totals>() == 16 * 180 + 16);
+    assert!(size_of::<Totals>() == 16 * 180 + 24);
     assert!(size_of::<ToolCounts>() == 24 * MAX_TOOLS);
     assert!(size_of::<PortCount>() == 24);
     assert!(size_of::<Source>() == 16);

@@ -146,6 +146,14 @@ fn totals() -> Option<&'static mut Totals> {
     Some(unsafe { &mut *totals })
 }
 
+/// Counts that the list of ports or of sources lacks a packet.
+#[inline(always)]
+fn unlisted() {
+    if let Some(totals) = totals() {
+        totals.unlisted += 1;
+    }
+}
+
 #[inline(always)]
 fn count_tool(tally: &Tally) {
     let Some(counts) = TOOL_COUNTS.get_ptr_mut(0) else {
@@ -171,7 +179,7 @@ fn count_port(port: u16, tally: &Tally) {
             let _ = PORTS.insert(port, NEW_PORT, BPF_NOEXIST as u64);
             match PORTS.get_ptr_mut(port) {
                 Some(count) => count,
-                None => return,
+                None => return unlisted(),
             }
         }
     };
@@ -192,7 +200,7 @@ fn count_source(datagram: &Datagram, tally: &Tally) {
             let _ = SOURCES.insert(datagram.source, &NEW_SOURCE, BPF_NOEXIST as u64);
             match SOURCES.get_ptr_mut(datagram.source) {
                 Some(source) => source,
-                None => return,
+                None => return unlisted(),
             }
         }
     };

@@ -137,6 +137,7 @@ impl Filter {
             }
             sum.fragments += value.fragments;
             sum.unreadable += value.unreadable;
+            sum.unlisted += value.unlisted;
         }
         Ok(sum)
     }

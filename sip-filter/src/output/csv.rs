@@ -83,8 +83,8 @@ mod tests {
             (
                 Section::Total,
                 "packets,bytes,sip,requests,responses,keepalives,malformed,scanner,dropped,\
-                 would_drop,passed,fragments,unreadable\n\
-                 1235564,500084700,1234662,1234622,40,900,2,1234610,1234570,40,994,5,1\n",
+                 would_drop,passed,fragments,unreadable,unlisted\n\
+                 1235564,500084700,1234662,1234622,40,900,2,1234610,1234570,40,994,5,1,3\n",
             ),
             (
                 Section::Method,

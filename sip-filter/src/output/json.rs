@@ -90,7 +90,7 @@ mod tests {
                 "packets": 1_235_564, "bytes": 500_084_700, "sip": 1_234_662,
                 "requests": 1_234_622, "responses": 40, "keepalives": 900, "malformed": 2,
                 "scanner": 1_234_610, "dropped": 1_234_570, "would_drop": 40, "passed": 994,
-                "fragments": 5, "unreadable": 1
+                "fragments": 5, "unreadable": 1, "unlisted": 3
             },
             "methods": {
                 "REGISTER": {"packets": 15, "bytes": 7_200, "scanner": 3, "dropped": 3, "would_drop": 0},

@@ -110,6 +110,8 @@ pub struct Totals {
     pub fragments: u64,
     /// Frames that cannot be read below SIP, which pass; not among the packets.
     pub unreadable: u64,
+    /// What the ports and sources lack because the kernel had no memory for another entry.
+    pub unlisted: u64,
 }
 
 /// Requests of one method.
@@ -283,6 +285,7 @@ impl Totals {
         let mut sums = Self {
             fragments: totals.fragments,
             unreadable: totals.unreadable,
+            unlisted: totals.unlisted,
             ..Self::default()
         };
         for (class, hostile, outcome, Count { packets, bytes }) in cells(totals) {
@@ -326,6 +329,7 @@ impl Totals {
             passed: self.passed.saturating_sub(before.passed),
             fragments: self.fragments.saturating_sub(before.fragments),
             unreadable: self.unreadable.saturating_sub(before.unreadable),
+            unlisted: self.unlisted.saturating_sub(before.unlisted),
         }
     }
 }
@@ -513,6 +517,7 @@ pub(crate) mod tests {
         let mut totals = totals_of(&[scanner, other, phone, noise].concat());
         totals.fragments = 5;
         totals.unreadable = 1;
+        totals.unlisted = 3;
         let mut tool_counts = ToolCounts {
             tools: [Default::default(); abi::MAX_TOOLS],
         };

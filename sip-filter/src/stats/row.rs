@@ -122,6 +122,7 @@ impl Row for Totals {
         count!(passed, 0),
         count!(fragments, 0),
         count!(unreadable, 0),
+        count!(unlisted, 0),
     ];
 }
 
