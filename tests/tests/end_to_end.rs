@@ -503,6 +503,38 @@ fn skb_mode_drops_as_native_mode_does() {
 }
 
 #[test]
+fn auto_takes_skb_mode_where_the_driver_refuses_native_and_says_so() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    // The loopback device has no native mode.
+    let attached = filter.attempt("attach -i lo");
+    assert!(attached.status.success(), "{attached}");
+    for said in ["lo", "native", "skb"] {
+        assert!(attached.stderr.contains(said), "{said}: {attached}");
+    }
+    let [interface] = &filter.stats().interfaces[..] else {
+        panic!("attached elsewhere too")
+    };
+    assert_eq!((&*interface.name, &*interface.mode), ("lo", "skb"));
+
+    let refused = SipFilter::named(&link.server, "native").attempt("attach -i lo --mode native");
+    assert!(!refused.status.success(), "{refused}");
+}
+
+#[test]
+fn a_failed_attach_leaves_what_is_in_force_and_what_is_said_of_it() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    filter.attach("");
+    let before = filter.succeed("status --format json");
+    let refused = filter.attempt(&format!(
+        "attach -i {FILTERED} -i lo --mode native --drop scanners"
+    ));
+    assert!(!refused.status.success(), "{refused}");
+    assert_eq!(filter.succeed("status --format json"), before);
+}
+
+#[test]
 fn a_port_that_is_not_inspected_is_neither_counted_nor_filtered() {
     let link = Link::new();
     let _registrar = Registrar::start(&link.server, 7000);
