@@ -98,7 +98,7 @@ pub fn plain_port(frame: &Frame) -> Option<u16> {
     );
     let headers = frame.header::<[u8; UDP_HEADER + UdpHdr::LEN]>(0)?;
     let is = |at: usize, (value, mask): (u32, u32)| {
-        // SAFETY: at most eight bytes before the end of the headers.
+        // SAFETY: both places asked for lie four bytes and more before the end of the headers.
         let word = unsafe { headers.as_ptr().add(at).cast::<u32>().read_unaligned() };
         word & mask == value
     };
