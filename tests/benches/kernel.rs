@@ -19,7 +19,10 @@ use aya::{
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use sip_filter::{
-    config::{ports::Ports, signatures::Signatures},
+    config::{
+        ports::{self, Ports},
+        signatures::Signatures,
+    },
     kernel::{Load, Loaded},
 };
 use sip_filter_common::{abi::DEFAULT_SOURCES, verdict::DropSet};
@@ -96,7 +99,7 @@ fn main() -> Result<()> {
         .context("the kernel refuses the empty program; are you root?")?;
     let empty: &Xdp = empty;
 
-    let Ports { set, any } = "5060-5100,6060"
+    let Ports { set, any } = ports::DEFAULT
         .parse::<Ports>()
         .map_err(anyhow::Error::msg)?;
     let loaded = Loaded::unpinned(&Load {
