@@ -9,18 +9,17 @@ use crate::{sip::MessageClass, verdict::Outcome};
 
 /// The version of everything in this module. A loader of another version does not read
 /// the maps.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The XDP program's name in the object.
 pub const PROGRAM: &str = "sip_filter";
 
 /// Names of the maps, which are their pins' file names too.
 pub mod map {
-    /// Per-CPU array of one [`Totals`](super::Totals).
-    pub const TOTALS: &str = "TOTALS";
-    /// Per-CPU array of one [`ToolCounts`](super::ToolCounts).
-    pub const TOOL_COUNTS: &str = "TOOL_COUNTS";
-    /// Per-CPU hash from a destination port (`u32`) to [`PortCount`](super::PortCount).
+    /// Per-CPU array of one [`Counts`](super::Counts).
+    pub const COUNTS: &str = "COUNTS";
+    /// Per-CPU hash from a destination port (`u32`) to [`PortCount`](super::PortCount): the ports
+    /// that have no place in [`Counts`](super::Counts).
     pub const PORTS: &str = "PORTS";
     /// LRU hash from [`Source`](super::Source) to [`SourceCount`](super::SourceCount).
     pub const SOURCES: &str = "SOURCES";
@@ -32,7 +31,7 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
 
     /// Every map that outlives the loader.
-    pub const PINNED: [&str; 6] = [TOTALS, TOOL_COUNTS, PORTS, SOURCES, TOOLS, SETTINGS];
+    pub const PINNED: [&str; 5] = [COUNTS, PORTS, SOURCES, TOOLS, SETTINGS];
 }
 
 /// Names of the program's globals, set before it is loaded. The verifier sees them as
@@ -205,6 +204,47 @@ pub struct PortCount {
     pub dropped: u64,
 }
 
+/// How many ports have a place in [`Counts`].
+pub const PORT_PLACES: usize = 256;
+
+/// What arrived at the port that was first to take a place.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortPlace {
+    /// The port plus one; 0 where no port has taken the place.
+    pub taken_by: u64,
+    /// What arrived at it.
+    pub count: PortCount,
+}
+
+impl PortPlace {
+    /// The place for a port (host byte order).
+    ///
+    /// No two of the ports inspected by default share one, nor do any 256 neighbours.
+    #[inline(always)]
+    pub const fn of(port: u16) -> usize {
+        port as usize % PORT_PLACES
+    }
+}
+
+/// What one CPU has counted: all in one value, since each look-up costs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Every packet.
+    pub totals: Totals,
+    /// By tool.
+    pub tools: ToolCounts,
+    /// By destination port, at [`PortPlace::of`]. A port whose place another one has taken is
+    /// counted in [`map::PORTS`].
+    pub ports: [PortPlace; PORT_PLACES],
+    /// The kernel's jiffies when `now` was read.
+    pub jiffies: u64,
+    /// Nanoseconds of the kernel's monotonic clock: read once a jiffy, which is as exact as the
+    /// coarse clock is and costs a twentieth of asking it for every packet.
+    pub now: u64,
+}
+
 /// A source address as an IPv6 address in network byte order; an IPv4 address is mapped
 /// (RFC 4291 section 2.5.5.2).
 #[repr(C)]
@@ -243,11 +283,12 @@ pub const SOURCE_PORTS: usize = 64;
 /// What one source sent.
 ///
 /// Counters are added to atomically, since a source's packets may arrive on several CPUs.
-/// Packets, scanner, dropped and would-drop are sums of `outcomes`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceCount {
-    /// Packets at [`SourceCount::outcome`].
+    /// Packets at [`SourceCount::outcome`], apart from those that nothing was found in and no rule
+    /// met: most packets are such, and one atomic addition less is worth having. See
+    /// [`SourceCount::met_with`].
     pub outcomes: [u64; 2 * Outcome::COUNT],
     /// Packets by class.
     pub classes: [u64; MessageClass::COUNT],
@@ -285,6 +326,34 @@ impl SourceCount {
         (port as usize + (port as usize >> 10)) % SOURCE_PORTS
     }
 
+    /// Where packets are not counted, since what is left of `classes` says how many they are.
+    pub const PLAIN: usize = Self::outcome(false, Outcome::Passed);
+
+    /// Counts packets of which the same was found and decided.
+    pub fn add(&mut self, class: MessageClass, hostile: bool, outcome: Outcome, packets: u64) {
+        self.classes[class as usize] += packets;
+        let place = Self::outcome(hostile, outcome);
+        if place != Self::PLAIN {
+            self.outcomes[place] += packets;
+        }
+    }
+
+    /// How many such packets there were.
+    pub fn met_with(&self, hostile: bool, outcome: Outcome) -> u64 {
+        match Self::outcome(hostile, outcome) {
+            Self::PLAIN => {
+                let others: u64 = self.outcomes.iter().sum();
+                self.packets().saturating_sub(others)
+            }
+            place => self.outcomes[place],
+        }
+    }
+
+    /// All packets.
+    pub fn packets(&self) -> u64 {
+        self.classes.iter().sum()
+    }
+
     /// The place in `outcomes` that counts such a packet.
     #[inline(always)]
     pub const fn outcome(hostile: bool, outcome: Outcome) -> usize {
@@ -309,6 +378,13 @@ const _: () = {
     assert!(size_of::<Totals>() == 16 * 180 + 24);
     assert!(size_of::<ToolCounts>() == 24 * MAX_TOOLS);
     assert!(size_of::<PortCount>() == 24);
+    assert!(size_of::<PortPlace>() == 32);
+    assert!(
+        size_of::<Counts>()
+            == size_of::<Totals>() + size_of::<ToolCounts>() + 32 * PORT_PLACES + 16
+    );
+    // What the kernel allows a per-CPU value.
+    assert!(size_of::<Counts>() <= 32 << 10);
     assert!(size_of::<Source>() == 16);
     assert!(size_of::<SourceCount>() == 80 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS);
     assert!(size_of::<ToolName>() == 32);
@@ -316,12 +392,10 @@ const _: () = {
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{PortCount, PortSet, Settings, Source, SourceCount, ToolCounts, ToolName, Totals};
+    use super::{Counts, PortCount, PortSet, Settings, Source, SourceCount, ToolName};
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
-    unsafe impl aya::Pod for Totals {}
-    // SAFETY: as above.
-    unsafe impl aya::Pod for ToolCounts {}
+    unsafe impl aya::Pod for Counts {}
     // SAFETY: as above.
     unsafe impl aya::Pod for PortCount {}
     // SAFETY: as above.

@@ -7,11 +7,11 @@
 use aya_ebpf::{
     Global,
     bindings::{BPF_NOEXIST, xdp_action},
-    helpers::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
+    helpers::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
 use core::arch::asm;
 use sip_filter_common::{
-    abi::{MAX_TOOLS, PortCount, SourceCount, Totals},
+    abi::{Counts, MAX_TOOLS, PortCount, PortPlace, SourceCount, Totals},
     classify::Classification,
     payload::Payload,
     sip::MessageClass,
@@ -19,7 +19,7 @@ use sip_filter_common::{
 };
 
 use crate::{
-    maps::{PORTS, SOURCES, TOOL_COUNTS, TOTALS},
+    maps::{COUNTS, PORTS, SOURCES},
     packet::Datagram,
 };
 
@@ -39,8 +39,8 @@ static NEW_PORT: PortCount = PortCount {
 /// Counts a later fragment, which passes.
 #[inline(always)]
 pub fn fragment() -> u32 {
-    if let Some(totals) = totals() {
-        totals.fragments += 1;
+    if let Some(counts) = counts() {
+        counts.totals.fragments += 1;
     }
     xdp_action::XDP_PASS
 }
@@ -48,8 +48,8 @@ pub fn fragment() -> u32 {
 /// Counts a frame that cannot be read below SIP, which passes.
 #[inline(always)]
 pub fn unreadable() -> u32 {
-    if let Some(totals) = totals() {
-        totals.unreadable += 1;
+    if let Some(counts) = counts() {
+        counts.totals.unreadable += 1;
     }
     xdp_action::XDP_PASS
 }
@@ -126,93 +126,91 @@ impl Tally {
 /// Counts an inspected datagram.
 #[inline(always)]
 pub fn datagram(datagram: &Datagram, tally: &Tally) {
-    if let Some(totals) = totals()
-        && let Some(cell) = totals.cells.get_mut(tally.cell)
-    {
+    let Some(counts) = counts() else {
+        return;
+    };
+    if let Some(cell) = counts.totals.cells.get_mut(tally.cell) {
         cell.packets += 1;
         cell.bytes += datagram.length as u64;
     }
-    if tally.tool != NO_TOOL {
-        count_tool(tally);
+    if let Some(count) = counts.tools.tools.get_mut(tally.tool) {
+        count.packets += 1;
+        count.dropped += tally.dropped;
+        count.would_drop += tally.would_drop;
     }
-    count_port(datagram.port, tally);
-    count_source(datagram, tally);
-}
-
-#[inline(always)]
-fn totals() -> Option<&'static mut Totals> {
-    let totals = TOTALS.get_ptr_mut(0)?;
-    // SAFETY: a per-CPU value, which only the program on this CPU uses.
-    Some(unsafe { &mut *totals })
-}
-
-/// Counts that the list of ports or of sources lacks a packet.
-#[inline(always)]
-fn unlisted() {
-    if let Some(totals) = totals() {
-        totals.unlisted += 1;
+    count_port(counts, datagram.port, tally);
+    let now = now(counts);
+    if count_source(datagram, tally, now).is_none() {
+        counts.totals.unlisted += 1;
     }
 }
 
 #[inline(always)]
-fn count_tool(tally: &Tally) {
-    let Some(counts) = TOOL_COUNTS.get_ptr_mut(0) else {
-        return;
-    };
+fn counts() -> Option<&'static mut Counts> {
+    let counts = COUNTS.get_ptr_mut(0)?;
     // SAFETY: a per-CPU value, which only the program on this CPU uses.
-    let counts = unsafe { &mut *counts };
-    let Some(count) = counts.tools.get_mut(tally.tool) else {
-        return;
-    };
-    count.packets += 1;
-    count.dropped += tally.dropped;
-    count.would_drop += tally.would_drop;
+    Some(unsafe { &mut *counts })
 }
 
 #[inline(always)]
-fn count_port(port: u16, tally: &Tally) {
-    let port = u32::from(port);
-    let count = match PORTS.get_ptr_mut(port) {
-        Some(count) => count,
-        None => {
-            // Another CPU may be first; then its entry is the one to count in.
-            let _ = PORTS.insert(port, NEW_PORT, BPF_NOEXIST as u64);
-            match PORTS.get_ptr_mut(port) {
-                Some(count) => count,
-                None => return unlisted(),
+fn count_port(counts: &mut Counts, port: u16, tally: &Tally) {
+    let place = &mut counts.ports[PortPlace::of(port)];
+    let mark = u64::from(port) + 1;
+    let count = if place.taken_by == mark {
+        &mut place.count
+    } else if place.taken_by == 0 {
+        place.taken_by = mark;
+        &mut place.count
+    } else {
+        match placeless_port(u32::from(port)) {
+            Some(count) => count,
+            None => {
+                counts.totals.unlisted += 1;
+                return;
             }
         }
     };
-    // SAFETY: a per-CPU value, which only the program on this CPU uses.
-    let count = unsafe { &mut *count };
     count.packets += 1;
     count.scanner += tally.hostile;
     count.dropped += tally.dropped;
 }
 
+/// The count of a port whose place another port has taken.
 #[inline(always)]
-fn count_source(datagram: &Datagram, tally: &Tally) {
-    let now = now();
+fn placeless_port(port: u32) -> Option<&'static mut PortCount> {
+    let count = match PORTS.get_ptr_mut(port) {
+        Some(count) => count,
+        None => {
+            // Another CPU may be first; then its entry is the one to count in.
+            let _ = PORTS.insert(port, NEW_PORT, BPF_NOEXIST as u64);
+            PORTS.get_ptr_mut(port)?
+        }
+    };
+    // SAFETY: a per-CPU value, which only the program on this CPU uses.
+    Some(unsafe { &mut *count })
+}
+
+#[inline(always)]
+fn count_source(datagram: &Datagram, tally: &Tally, now: u64) -> Option<()> {
     let source = match SOURCES.get_ptr_mut(datagram.source) {
         Some(source) => source,
         None => {
             // Another CPU may be first; then its entry is the one to count in.
             let _ = SOURCES.insert(datagram.source, &NEW_SOURCE, BPF_NOEXIST as u64);
-            match SOURCES.get_ptr_mut(datagram.source) {
-                Some(source) => source,
-                None => return unlisted(),
-            }
+            SOURCES.get_ptr_mut(datagram.source)?
         }
     };
     if tally.class >= MessageClass::COUNT || tally.place >= 2 * Outcome::COUNT {
-        return;
+        return Some(());
     }
     // SAFETY: the value lives as long as the program runs. Other CPUs may write to it at the
     // same time: counters are added to atomically, and every other field is written whole,
     // with a value that is as good as the other CPU's.
     unsafe {
         add(&raw mut (*source).classes[tally.class], 1);
-        add(&raw mut (*source).outcomes[tally.place], 1);
+        if tally.place != SourceCount::PLAIN {
+            add(&raw mut (*source).outcomes[tally.place], 1);
+        }
         add(&raw mut (*source).bytes, datagram.length as u64);
         if (*source).first_seen == 0 {
             (*source).first_seen = now;
@@ -223,6 +221,7 @@ fn count_source(datagram: &Datagram, tally: &Tally) {
             (*source).tools[tally.tool] = 1;
         }
     }
+    Some(())
 }
 
 /// Adds to a counter that other CPUs may add to.
@@ -239,10 +238,22 @@ unsafe fn add(counter: *mut u64, by: u64) {
     }
 }
 
-/// Nanoseconds of the monotonic clock; to some milliseconds where the kernel has a coarse
-/// clock, which costs a tenth of the fine one.
+/// Nanoseconds of the monotonic clock, to a jiffy.
+///
+/// The kernel replaces the question for its jiffies by a load.
 #[inline(always)]
-fn now() -> u64 {
+fn now(counts: &mut Counts) -> u64 {
+    // SAFETY: a helper without arguments.
+    let jiffies = unsafe { bpf_jiffies64() };
+    if counts.jiffies != jiffies {
+        counts.jiffies = jiffies;
+        counts.now = clock();
+    }
+    counts.now
+}
+
+#[inline(always)]
+fn clock() -> u64 {
     if COARSE_CLOCK.load() != 0 {
         // SAFETY: a helper without arguments.
         unsafe { bpf_ktime_get_coarse_ns() }

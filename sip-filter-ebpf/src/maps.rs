@@ -7,14 +7,11 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
 };
 use sip_filter_common::abi::{
-    self, PortCount, Settings, Source, SourceCount, ToolCounts, ToolName, Totals,
+    self, Counts, PortCount, Settings, Source, SourceCount, ToolName,
 };
 
 #[map]
-pub static TOTALS: PerCpuArray<Totals> = PerCpuArray::with_max_entries(1, 0);
-
-#[map]
-pub static TOOL_COUNTS: PerCpuArray<ToolCounts> = PerCpuArray::with_max_entries(1, 0);
+pub static COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
 
 /// Not allocated beforehand: with `--ports any` every port may get a count, and seldom more
 /// than a few do.

@@ -261,8 +261,7 @@ impl Sum {
                 bytes: cell.bytes + bytes,
             };
             let of_source = counts.sources.entry(*source).or_insert(SourceCount::ZERO);
-            of_source.classes[kind.class as usize] += times;
-            of_source.outcomes[SourceCount::outcome(hostile, *outcome)] += times;
+            of_source.add(kind.class, hostile, *outcome, times);
             of_source.bytes += bytes;
             of_source.ports[SourceCount::port(*port)] = 1;
             if let Some((tool, _)) = kind.tool {
@@ -491,7 +490,7 @@ fn a_source_that_is_new_on_all_cpus_at_once_is_one_source() {
     let sources = program.counts().sources;
     assert_eq!(sources.len(), ROUNDS);
     for (address, count) in sources {
-        let packets: u64 = count.outcomes.iter().sum();
+        let packets = count.packets();
         assert_eq!(packets, cpus().len() as u64, "{address}");
     }
 }
@@ -650,7 +649,7 @@ fn remembered_of(sources: usize, cpus: &[usize]) -> Vec<usize> {
         let number = number_in(key);
         let bytes = probe_from(number).len() as u64;
         assert_eq!(address.is_ipv4(), number.is_multiple_of(2), "{address}");
-        assert_eq!(count.outcomes.iter().sum::<u64>(), 1, "{address}");
+        assert_eq!(count.packets(), 1, "{address}");
         assert_eq!(
             count.classes[MessageClass::Keepalive as usize],
             1,
@@ -726,7 +725,7 @@ fn a_source_that_keeps_sending_is_not_forgotten_in_a_flood_of_forged_ones() {
     let Some(count) = sources.get(&IpAddr::from([198, 51, 100, 20])) else {
         panic!("the phone is not among the {} remembered", sources.len())
     };
-    assert_eq!(count.outcomes.iter().sum::<u64>(), sent);
+    assert_eq!(count.packets(), sent);
 }
 
 #[test]

@@ -246,8 +246,7 @@ impl Added {
         };
         assert_eq!(address.to_string(), source, "{what}");
         let mut one = SourceCount::ZERO;
-        one.outcomes[SourceCount::outcome(hostile, outcome)] = 1;
-        one.classes[class as usize] = 1;
+        one.add(class, hostile, outcome, 1);
         assert_eq!(count.outcomes, one.outcomes, "{what}");
         assert_eq!(count.classes, one.classes, "{what}");
         assert_eq!(count.bytes, bytes, "{what}");

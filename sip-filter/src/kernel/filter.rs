@@ -1,12 +1,12 @@
 //! A running filter: its pinned maps, read from whatever process.
 
-use std::os::fd::AsFd;
+use std::{collections::BTreeMap, os::fd::AsFd};
 
 use anyhow::{Context, Result, bail};
-use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap};
+use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use sip_filter_common::abi::{
-    self, Count, PortCount, Settings, Source, SourceCount, ToolCount, ToolCounts, ToolName, Totals,
-    map,
+    self, Count, Counts, PortCount, PortPlace, Settings, Source, SourceCount, ToolCount,
+    ToolCounts, ToolName, Totals, map,
 };
 
 use super::{Instance, Interface, Loaded, attach, load, syscall};
@@ -15,8 +15,7 @@ use super::{Instance, Interface, Loaded, attach, load, syscall};
 pub struct Filter {
     /// `None` for a program that is not attached to anything.
     instance: Option<Instance>,
-    totals: PerCpuArray<MapData, Totals>,
-    tool_counts: PerCpuArray<MapData, ToolCounts>,
+    counts: PerCpuArray<MapData, Counts>,
     ports: PerCpuHashMap<MapData, u32, PortCount>,
     sources: MapData,
     tools: Array<MapData, ToolName>,
@@ -84,8 +83,7 @@ impl Filter {
     ) -> Result<Self> {
         Ok(Self {
             instance,
-            totals: Map::PerCpuArray(open(map::TOTALS)?).try_into()?,
-            tool_counts: Map::PerCpuArray(open(map::TOOL_COUNTS)?).try_into()?,
+            counts: Map::PerCpuArray(open(map::COUNTS)?).try_into()?,
             ports: Map::PerCpuHashMap(open(map::PORTS)?).try_into()?,
             sources: open(map::SOURCES)?,
             tools: Map::Array(open(map::TOOLS)?).try_into()?,
@@ -126,33 +124,33 @@ impl Filter {
         Ok(syscall::xdp_link(syscall::open_pin(pin)?.as_fd())?.program)
     }
 
+    /// What each CPU has counted.
+    fn counts(&self) -> Result<PerCpuValues<Counts>> {
+        self.counts.get(&0, 0).context("cannot read the counts")
+    }
+
     /// Every packet counted, over all CPUs.
     pub fn totals(&self) -> Result<Totals> {
-        let values = self.totals.get(&0, 0).context("cannot read the totals")?;
         let mut sum = Totals::ZERO;
-        for value in values.iter() {
-            for (Count { packets, bytes }, cell) in sum.cells.iter_mut().zip(value.cells) {
+        for Counts { totals, .. } in self.counts()?.iter() {
+            for (Count { packets, bytes }, cell) in sum.cells.iter_mut().zip(totals.cells) {
                 *packets += cell.packets;
                 *bytes += cell.bytes;
             }
-            sum.fragments += value.fragments;
-            sum.unreadable += value.unreadable;
-            sum.unlisted += value.unlisted;
+            sum.fragments += totals.fragments;
+            sum.unreadable += totals.unreadable;
+            sum.unlisted += totals.unlisted;
         }
         Ok(sum)
     }
 
     /// What each tool sent, over all CPUs.
     pub fn tool_counts(&self) -> Result<ToolCounts> {
-        let values = self
-            .tool_counts
-            .get(&0, 0)
-            .context("cannot read the tools' counts")?;
         let mut sum = ToolCounts {
             tools: [ToolCount::default(); abi::MAX_TOOLS],
         };
-        for value in values.iter() {
-            for (tool, count) in sum.tools.iter_mut().zip(value.tools) {
+        for Counts { tools, .. } in self.counts()?.iter() {
+            for (tool, count) in sum.tools.iter_mut().zip(tools.tools) {
                 tool.packets += count.packets;
                 tool.dropped += count.dropped;
                 tool.would_drop += count.would_drop;
@@ -171,19 +169,27 @@ impl Filter {
 
     /// What arrived at each port, over all CPUs, in the ports' order.
     pub fn ports(&self) -> Result<Vec<(u16, PortCount)>> {
-        let mut ports = Vec::new();
+        let mut ports = BTreeMap::<u16, PortCount>::new();
+        let mut add = |port: u64, more: &PortCount| {
+            let sum = ports.entry(port as u16).or_default();
+            sum.packets += more.packets;
+            sum.scanner += more.scanner;
+            sum.dropped += more.dropped;
+        };
+        for counts in self.counts()?.iter() {
+            for PortPlace { taken_by, count } in &counts.ports {
+                if let Some(port) = taken_by.checked_sub(1) {
+                    add(port, count);
+                }
+            }
+        }
         for entry in self.ports.iter() {
             let (port, values) = entry.context("cannot read the ports' counts")?;
-            let mut sum = PortCount::default();
-            for value in values.iter() {
-                sum.packets += value.packets;
-                sum.scanner += value.scanner;
-                sum.dropped += value.dropped;
+            for count in values.iter() {
+                add(u64::from(port), count);
             }
-            ports.push((port as u16, sum));
         }
-        ports.sort_by_key(|(port, _)| *port);
-        Ok(ports)
+        Ok(ports.into_iter().collect())
     }
 
     /// Every source remembered, in no order.

@@ -106,7 +106,6 @@ impl Loaded {
             "cannot create the maps; is a limit on locked memory in the way (ulimit -l)?",
         )?;
         write_tools(&mut ebpf, &tools)?;
-        prepare_ports(&mut ebpf, load.ports)?;
         let attached_at = adopted
             .map(|settings| settings.attached_at)
             .filter(|at| *at != 0);
@@ -273,30 +272,6 @@ fn write_tools(ebpf: &mut Ebpf, tools: &[ToolName]) -> Result<()> {
     for (number, tool) in tools.iter().enumerate() {
         map.set(number as u32, tool, 0)
             .context("cannot write the tools' names")?;
-    }
-    Ok(())
-}
-
-/// Up to so many ports get their count beforehand, so that counting them never has to allocate.
-const PREPARED_PORTS: usize = 1024;
-
-fn prepare_ports(ebpf: &mut Ebpf, ports: &PortSet) -> Result<()> {
-    use aya::maps::{MapError, PerCpuHashMap, PerCpuValues};
-    // linux/bpf.h: only where there is no such entry.
-    const BPF_NOEXIST: u64 = 1;
-    let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow!("{path}: {error}"))?;
-    let mut map: PerCpuHashMap<_, u32, abi::PortCount> = ebpf
-        .map_mut(map::PORTS)
-        .context("the object holds no map of ports")?
-        .try_into()?;
-    for port in ports.iter().take(PREPARED_PORTS) {
-        let none = PerCpuValues::try_from(vec![abi::PortCount::default(); cpus])?;
-        match map.insert(u32::from(port), none, BPF_NOEXIST) {
-            Ok(()) => {}
-            Err(MapError::SyscallError(error))
-                if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
-            Err(error) => return Err(error).context("cannot prepare the ports' counts"),
-        }
     }
     Ok(())
 }

@@ -415,7 +415,7 @@ impl Source {
         };
         for hostile in [false, true] {
             for outcome in Outcome::ALL {
-                let packets = count.outcomes[SourceCount::outcome(hostile, outcome)];
+                let packets = count.met_with(hostile, outcome);
                 row.packets += packets;
                 row.scanner += if hostile { packets } else { 0 };
                 row.dropped += if outcome.is_drop() { packets } else { 0 };
@@ -480,8 +480,7 @@ pub(crate) mod tests {
             ..SourceCount::ZERO
         };
         for &(class, hostile, outcome, packets, bytes) in cells {
-            count.classes[class as usize] += packets;
-            count.outcomes[SourceCount::outcome(hostile, outcome)] += packets;
+            count.add(class, hostile, outcome, packets);
             count.bytes += bytes;
         }
         for tool in tools {
