@@ -22,7 +22,7 @@ pub mod map {
     pub const TOOL_COUNTS: &str = "TOOL_COUNTS";
     /// Per-CPU hash from a destination port (`u32`) to [`PortCount`](super::PortCount).
     pub const PORTS: &str = "PORTS";
-    /// LRU hash from [`Source`](super::Source) to [`SourceCount`](super::SourceCount).
+    /// LRU hash from [`Address`](super::Address) to [`SourceCount`](super::SourceCount).
     pub const SOURCES: &str = "SOURCES";
     /// Array of [`ToolName`](super::ToolName): what the tool numbers mean. Written by the
     /// loader alone.
@@ -205,16 +205,16 @@ pub struct PortCount {
     pub dropped: u64,
 }
 
-/// A source address as an IPv6 address in network byte order; an IPv4 address is mapped
+/// An address as an IPv6 address in network byte order; an IPv4 address is mapped
 /// (RFC 4291 section 2.5.5.2).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Source {
+pub struct Address {
     /// The address's bytes, eight to a word, each word in memory order.
     pub words: [u64; 2],
 }
 
-impl Source {
+impl Address {
     /// From an IPv4 address whose four bytes, in network order, are `address` in memory order.
     #[inline(always)]
     pub const fn from_ipv4(address: u32) -> Self {
@@ -309,14 +309,14 @@ const _: () = {
     assert!(size_of::<Totals>() == 16 * 180 + 24);
     assert!(size_of::<ToolCounts>() == 24 * MAX_TOOLS);
     assert!(size_of::<PortCount>() == 24);
-    assert!(size_of::<Source>() == 16);
+    assert!(size_of::<Address>() == 16);
     assert!(size_of::<SourceCount>() == 80 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS);
     assert!(size_of::<ToolName>() == 32);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{PortCount, PortSet, Settings, Source, SourceCount, ToolCounts, ToolName, Totals};
+    use super::{Address, PortCount, PortSet, Settings, SourceCount, ToolCounts, ToolName, Totals};
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
     unsafe impl aya::Pod for Totals {}
@@ -325,7 +325,7 @@ mod pod {
     // SAFETY: as above.
     unsafe impl aya::Pod for PortCount {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for Source {}
+    unsafe impl aya::Pod for Address {}
     // SAFETY: as above.
     unsafe impl aya::Pod for SourceCount {}
     // SAFETY: as above.

@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
 };
 use sip_filter_common::abi::{
-    self, PortCount, Settings, Source, SourceCount, ToolCounts, ToolName, Totals,
+    self, Address, PortCount, Settings, SourceCount, ToolCounts, ToolName, Totals,
 };
 
 #[map]
@@ -24,7 +24,7 @@ pub static PORTS: PerCpuHashMap<u32, PortCount> =
 
 /// One for all CPUs, so that its memory does not grow with their number.
 #[map]
-pub static SOURCES: LruHashMap<Source, SourceCount> =
+pub static SOURCES: LruHashMap<Address, SourceCount> =
     LruHashMap::with_max_entries(abi::DEFAULT_SOURCES, 0);
 
 /// The loader's alone.

@@ -19,7 +19,7 @@ use sip_filter::{
     kernel::{Filter, Load, Loaded},
 };
 use sip_filter_common::{
-    abi::{DEFAULT_SOURCES, MAX_TOOLS, PortCount, Source, SourceCount, ToolCounts, Totals},
+    abi::{Address, DEFAULT_SOURCES, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
     classify::{Classification, classify},
     payload::SlicePayload,
     signature::SignatureTable,
@@ -217,7 +217,7 @@ impl Program {
 }
 
 /// The address that a source map's key stands for.
-pub fn address(source: Source) -> IpAddr {
+pub fn address(source: Address) -> IpAddr {
     Ipv6Addr::from(source.octets()).to_canonical()
 }
 

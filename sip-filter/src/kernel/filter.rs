@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap};
 use sip_filter_common::abi::{
-    self, Count, PortCount, Settings, Source, SourceCount, ToolCount, ToolCounts, ToolName, Totals,
-    map,
+    self, Address, Count, PortCount, Settings, SourceCount, ToolCount, ToolCounts, ToolName,
+    Totals, map,
 };
 
 use super::{Instance, Interface, Loaded, attach, load, syscall};
@@ -187,7 +187,7 @@ impl Filter {
     }
 
     /// Every source remembered, in no order.
-    pub fn sources(&self) -> Result<Vec<(Source, SourceCount)>> {
+    pub fn sources(&self) -> Result<Vec<(Address, SourceCount)>> {
         syscall::lookup_all(self.sources.fd().as_fd()).context("cannot read the sources")
     }
 }

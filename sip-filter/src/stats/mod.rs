@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use anyhow::Result;
 use serde::{Serialize, Serializer};
 use sip_filter_common::{
-    abi::{self, Count, PortCount, Source as SourceKey, SourceCount, ToolCounts, ToolName},
+    abi::{self, Address, Count, PortCount, SourceCount, ToolCounts, ToolName},
     sip::MessageClass,
     tool::Kind,
     verdict::Outcome,
@@ -202,7 +202,7 @@ pub struct Counters {
     /// By destination port.
     pub ports: Vec<(u16, PortCount)>,
     /// By source.
-    pub sources: Vec<(SourceKey, SourceCount)>,
+    pub sources: Vec<(Address, SourceCount)>,
 }
 
 impl Snapshot {
@@ -386,7 +386,7 @@ fn ports(counts: &[(u16, PortCount)]) -> Vec<Port> {
 
 impl Source {
     fn new<'a>(
-        source: SourceKey,
+        source: Address,
         count: &SourceCount,
         named: &impl Fn(usize) -> Option<(&'a str, Kind)>,
         clock: Clock,
@@ -490,10 +490,10 @@ pub(crate) mod tests {
         count
     }
 
-    fn ipv6(address: &str) -> SourceKey {
+    fn ipv6(address: &str) -> Address {
         let octets = address.parse::<Ipv6Addr>().unwrap().octets();
         let half = |at: usize| u64::from_ne_bytes(octets[at..at + 8].try_into().unwrap());
-        SourceKey {
+        Address {
             words: [half(0), half(8)],
         }
     }
