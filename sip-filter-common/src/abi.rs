@@ -165,6 +165,17 @@ impl Totals {
         unlisted: 0,
     };
 
+    /// Adds what was counted of other packets.
+    pub fn add(&mut self, other: &Self) {
+        for (cell, more) in self.cells.iter_mut().zip(&other.cells) {
+            cell.packets += more.packets;
+            cell.bytes += more.bytes;
+        }
+        self.fragments += other.fragments;
+        self.unreadable += other.unreadable;
+        self.unlisted += other.unlisted;
+    }
+
     /// The cell that counts such a packet. `hostile`: a tool of a dropping kind was
     /// recognised.
     #[inline(always)]
@@ -193,6 +204,26 @@ pub struct ToolCounts {
     pub tools: [ToolCount; MAX_TOOLS],
 }
 
+impl ToolCounts {
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        tools: [ToolCount {
+            packets: 0,
+            dropped: 0,
+            would_drop: 0,
+        }; MAX_TOOLS],
+    };
+
+    /// Adds what was counted of other packets.
+    pub fn add(&mut self, other: &Self) {
+        for (tool, more) in self.tools.iter_mut().zip(&other.tools) {
+            tool.packets += more.packets;
+            tool.dropped += more.dropped;
+            tool.would_drop += more.would_drop;
+        }
+    }
+}
+
 /// What arrived at one destination port.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -203,6 +234,15 @@ pub struct PortCount {
     pub scanner: u64,
     /// Of these, dropped.
     pub dropped: u64,
+}
+
+impl PortCount {
+    /// Adds what was counted of other packets.
+    pub fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.scanner += other.scanner;
+        self.dropped += other.dropped;
+    }
 }
 
 /// An address as an IPv6 address in network byte order; an IPv4 address is mapped
@@ -275,6 +315,25 @@ impl SourceCount {
         ports: [0; SOURCE_PORTS],
         tools: [0; MAX_TOOLS],
     };
+
+    /// Adds what was counted of other packets of the same source.
+    pub fn add(&mut self, other: &Self) {
+        for (packets, more) in self.outcomes.iter_mut().zip(&other.outcomes) {
+            *packets += more;
+        }
+        for (packets, more) in self.classes.iter_mut().zip(&other.classes) {
+            *packets += more;
+        }
+        self.bytes += other.bytes;
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        for (tried, also) in self.ports.iter_mut().zip(&other.ports) {
+            *tried |= also;
+        }
+        for (recognised, also) in self.tools.iter_mut().zip(&other.tools) {
+            *recognised |= also;
+        }
+    }
 
     /// The place in `ports` of a port (host byte order).
     ///

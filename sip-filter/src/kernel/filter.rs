@@ -5,8 +5,7 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap};
 use sip_filter_common::abi::{
-    self, Address, Count, PortCount, Settings, SourceCount, ToolCount, ToolCounts, ToolName,
-    Totals, map,
+    self, Address, PortCount, Settings, SourceCount, ToolCounts, ToolName, Totals, map,
 };
 
 use super::{Instance, Interface, Loaded, attach, load, syscall};
@@ -131,13 +130,7 @@ impl Filter {
         let values = self.totals.get(&0, 0).context("cannot read the totals")?;
         let mut sum = Totals::ZERO;
         for value in values.iter() {
-            for (Count { packets, bytes }, cell) in sum.cells.iter_mut().zip(value.cells) {
-                *packets += cell.packets;
-                *bytes += cell.bytes;
-            }
-            sum.fragments += value.fragments;
-            sum.unreadable += value.unreadable;
-            sum.unlisted += value.unlisted;
+            sum.add(value);
         }
         Ok(sum)
     }
@@ -148,15 +141,9 @@ impl Filter {
             .tool_counts
             .get(&0, 0)
             .context("cannot read the tools' counts")?;
-        let mut sum = ToolCounts {
-            tools: [ToolCount::default(); abi::MAX_TOOLS],
-        };
+        let mut sum = ToolCounts::ZERO;
         for value in values.iter() {
-            for (tool, count) in sum.tools.iter_mut().zip(value.tools) {
-                tool.packets += count.packets;
-                tool.dropped += count.dropped;
-                tool.would_drop += count.would_drop;
-            }
+            sum.add(value);
         }
         Ok(sum)
     }
@@ -176,9 +163,7 @@ impl Filter {
             let (port, values) = entry.context("cannot read the ports' counts")?;
             let mut sum = PortCount::default();
             for value in values.iter() {
-                sum.packets += value.packets;
-                sum.scanner += value.scanner;
-                sum.dropped += value.dropped;
+                sum.add(value);
             }
             ports.push((port as u16, sum));
         }
