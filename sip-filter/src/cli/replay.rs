@@ -75,10 +75,15 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let mut capture = Capture::new(progress.wrap_read(input))
         .with_context(|| format!("cannot read the capture {file}"))?;
 
-    let done = args.count(&load, &mut capture);
+    // Told at the end: a line on standard error would break the progress shown there.
+    let mut notes = Vec::new();
+    let done = args.count(&load, &mut capture, &mut notes);
     progress.finish_and_clear();
     let (counters, replayed) = done?;
-    remark(&replayed);
+    notes.extend(remarks(&replayed));
+    for note in notes {
+        complain(&format!("note: {note}"));
+    }
 
     let name = match &global.name {
         Some(name) => name.clone(),
@@ -94,8 +99,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     match replayed.damage {
         None => Ok(()),
         Some(damage) => Err(anyhow!(damage).context(format!(
-            "the capture {file} is damaged; {} of its packets were read and are counted above",
-            thousands(replayed.packets)
+            "the capture {file} is damaged; what comes before is counted above ({})",
+            packets(replayed.packets)
         ))),
     }
 }
@@ -106,6 +111,7 @@ impl Args {
         &self,
         load: &Load<'_>,
         capture: &mut Capture<impl Read>,
+        notes: &mut Vec<String>,
     ) -> Result<(Counters, Replayed)> {
         let kernel = match self.engine {
             Some(Engine::Host) => None,
@@ -116,7 +122,7 @@ impl Args {
             None => match Kernel::new(load) {
                 Ok(kernel) => Some(kernel),
                 Err(error) => {
-                    complain(&format!("note: counted on the host: {error:#}"));
+                    notes.push(format!("counted on the host: {error:#}"));
                     None
                 }
             },
@@ -125,10 +131,10 @@ impl Args {
             Some(mut engine) => {
                 let replayed = replay::replay(capture, &mut engine)?;
                 if engine.not_taken() > 0 {
-                    complain(&format!(
-                        "note: {} packets were counted on the host, because the kernel takes none \
-                         shorter than {} or longer than {} bytes",
-                        thousands(engine.not_taken()),
+                    notes.push(format!(
+                        "counted on the host: {}; the kernel takes none shorter than {} or \
+                         longer than {} bytes",
+                        packets(engine.not_taken()),
                         TEST_RUN_LENGTHS.start(),
                         thousands(*TEST_RUN_LENGTHS.end() as u64)
                     ));
@@ -155,18 +161,22 @@ fn open(path: &Path) -> Result<(File, ProgressBar)> {
     Ok((file, ProgressBar::new(length).with_style(style)))
 }
 
-/// Says what of the capture was not counted, or not as it may seem.
-fn remark(replayed: &Replayed) {
-    for (link, packets) in &replayed.unread {
-        complain(&format!(
-            "note: {} packets of link type {link} cannot be read",
-            thousands(*packets)
-        ));
-    }
-    if replayed.cut > 0 {
-        complain(&format!(
-            "note: of {} packets a part alone was captured; SIP among them is unreadable",
-            thousands(replayed.cut)
-        ));
+/// What of the capture was not counted, or not as it may seem.
+fn remarks(replayed: &Replayed) -> impl Iterator<Item = String> {
+    let unread = replayed
+        .unread
+        .iter()
+        .map(|(link, number)| format!("not read: {} of link type {link}", packets(*number)));
+    let cut = (replayed.cut > 0).then(|| {
+        let number = packets(replayed.cut);
+        format!("captured in part: {number}; SIP among them is unreadable")
+    });
+    unread.chain(cut)
+}
+
+fn packets(number: u64) -> String {
+    match number {
+        1 => "1 packet".to_owned(),
+        number => format!("{} packets", thousands(number)),
     }
 }
