@@ -21,7 +21,7 @@ pub mod map {
     /// Per-CPU hash from a destination port (`u32`) to [`PortCount`](super::PortCount): the ports
     /// that have no place in [`Counts`](super::Counts).
     pub const PORTS: &str = "PORTS";
-    /// LRU hash from [`Source`](super::Source) to [`SourceCount`](super::SourceCount).
+    /// LRU hash from [`Address`](super::Address) to [`SourceCount`](super::SourceCount).
     pub const SOURCES: &str = "SOURCES";
     /// Array of [`ToolName`](super::ToolName): what the tool numbers mean. Written by the
     /// loader alone.
@@ -164,6 +164,17 @@ impl Totals {
         unlisted: 0,
     };
 
+    /// Adds what was counted of other packets.
+    pub fn add(&mut self, other: &Self) {
+        for (cell, more) in self.cells.iter_mut().zip(&other.cells) {
+            cell.packets += more.packets;
+            cell.bytes += more.bytes;
+        }
+        self.fragments += other.fragments;
+        self.unreadable += other.unreadable;
+        self.unlisted += other.unlisted;
+    }
+
     /// The cell that counts such a packet. `hostile`: a tool of a dropping kind was
     /// recognised.
     #[inline(always)]
@@ -192,6 +203,26 @@ pub struct ToolCounts {
     pub tools: [ToolCount; MAX_TOOLS],
 }
 
+impl ToolCounts {
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        tools: [ToolCount {
+            packets: 0,
+            dropped: 0,
+            would_drop: 0,
+        }; MAX_TOOLS],
+    };
+
+    /// Adds what was counted of other packets.
+    pub fn add(&mut self, other: &Self) {
+        for (tool, more) in self.tools.iter_mut().zip(&other.tools) {
+            tool.packets += more.packets;
+            tool.dropped += more.dropped;
+            tool.would_drop += more.would_drop;
+        }
+    }
+}
+
 /// What arrived at one destination port.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -202,6 +233,15 @@ pub struct PortCount {
     pub scanner: u64,
     /// Of these, dropped.
     pub dropped: u64,
+}
+
+impl PortCount {
+    /// Adds what was counted of other packets.
+    pub fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.scanner += other.scanner;
+        self.dropped += other.dropped;
+    }
 }
 
 /// How many ports have a place in [`Counts`].
@@ -245,16 +285,16 @@ pub struct Counts {
     pub now: u64,
 }
 
-/// A source address as an IPv6 address in network byte order; an IPv4 address is mapped
+/// An address as an IPv6 address in network byte order; an IPv4 address is mapped
 /// (RFC 4291 section 2.5.5.2).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Source {
+pub struct Address {
     /// The address's bytes, eight to a word, each word in memory order.
     pub words: [u64; 2],
 }
 
-impl Source {
+impl Address {
     /// From an IPv4 address whose four bytes, in network order, are `address` in memory order.
     #[inline(always)]
     pub const fn from_ipv4(address: u32) -> Self {
@@ -317,6 +357,25 @@ impl SourceCount {
         tools: [0; MAX_TOOLS],
     };
 
+    /// Adds what was counted of other packets of the same source.
+    pub fn add(&mut self, other: &Self) {
+        for (packets, more) in self.outcomes.iter_mut().zip(&other.outcomes) {
+            *packets += more;
+        }
+        for (packets, more) in self.classes.iter_mut().zip(&other.classes) {
+            *packets += more;
+        }
+        self.bytes += other.bytes;
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        for (tried, also) in self.ports.iter_mut().zip(&other.ports) {
+            *tried |= also;
+        }
+        for (recognised, also) in self.tools.iter_mut().zip(&other.tools) {
+            *recognised |= also;
+        }
+    }
+
     /// The place in `ports` of a port (host byte order).
     ///
     /// No two of the ports inspected by default share one, nor do any 64 neighbours between two
@@ -330,7 +389,7 @@ impl SourceCount {
     pub const PLAIN: usize = Self::outcome(false, Outcome::Passed);
 
     /// Counts packets of which the same was found and decided.
-    pub fn add(&mut self, class: MessageClass, hostile: bool, outcome: Outcome, packets: u64) {
+    pub fn count(&mut self, class: MessageClass, hostile: bool, outcome: Outcome, packets: u64) {
         self.classes[class as usize] += packets;
         let place = Self::outcome(hostile, outcome);
         if place != Self::PLAIN {
@@ -385,21 +444,21 @@ const _: () = {
     );
     // What the kernel allows a per-CPU value.
     assert!(size_of::<Counts>() <= 32 << 10);
-    assert!(size_of::<Source>() == 16);
+    assert!(size_of::<Address>() == 16);
     assert!(size_of::<SourceCount>() == 80 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS);
     assert!(size_of::<ToolName>() == 32);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Counts, PortCount, PortSet, Settings, Source, SourceCount, ToolName};
+    use super::{Address, Counts, PortCount, PortSet, Settings, SourceCount, ToolName};
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
     unsafe impl aya::Pod for Counts {}
     // SAFETY: as above.
     unsafe impl aya::Pod for PortCount {}
     // SAFETY: as above.
-    unsafe impl aya::Pod for Source {}
+    unsafe impl aya::Pod for Address {}
     // SAFETY: as above.
     unsafe impl aya::Pod for SourceCount {}
     // SAFETY: as above.

@@ -1,9 +1,10 @@
 //! What the XDP program and its loader share.
 //!
 //! [`abi`] is the layout of every map, declared once for both sides. [`sip`] and [`tool`]
-//! are the vocabulary. [`classify`](mod@classify) is the classifier: the kernel runs it on packet memory,
-//! the host on byte slices, and both get the same answer. [`verdict`] turns what was found
-//! and what the operator asked for into what happens to the packet.
+//! are the vocabulary. [`packet`] reads a frame's headers and [`classify`](mod@classify) its
+//! payload: the kernel runs them on packet memory, the host on byte slices, and both get the same
+//! answer. [`verdict`] turns what was found and what the operator asked for into what happens to
+//! the packet.
 //!
 //! Nothing here allocates, panics or knows where a packet came from.
 
@@ -11,6 +12,8 @@
 
 pub mod abi;
 pub mod classify;
+pub mod frame;
+pub mod packet;
 pub mod payload;
 pub mod signature;
 pub mod sip;

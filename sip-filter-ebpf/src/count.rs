@@ -20,7 +20,7 @@ use sip_filter_common::{
 
 use crate::{
     maps::{COUNTS, PORTS, SOURCES},
-    packet::Datagram,
+    payload::Datagram,
 };
 
 // Named in `sip_filter_common::abi::global`.

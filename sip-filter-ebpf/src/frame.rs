@@ -1,24 +1,21 @@
-//! The frame as the driver delivers it: bounds-checked reads of header fields.
+//! The frame as the driver delivers it.
 
 use core::mem::offset_of;
 
 use network_types::eth::EthHdr;
+use sip_filter_common::frame::{Frame, Header, MAX_HEADERS};
 
-use crate::opaque;
+use crate::{opaque, payload::PacketPayload};
 
-/// Offsets of headers stay below this (a power of two, less one), so that the verifier can
-/// bound every pointer made from one.
-pub const MAX_HEADERS: usize = 0xfff;
-
-/// A frame from its Ethernet header on.
-pub struct Frame {
+/// A frame in packet memory, from its Ethernet header on.
+pub struct PacketFrame {
     start: usize,
     end: usize,
     /// Bits that the verifier knows nothing of: see [`opaque::forget`].
     unknown: usize,
 }
 
-impl Frame {
+impl PacketFrame {
     /// The frame between two addresses from the XDP context; `None` where it has no whole
     /// Ethernet header, which no driver delivers.
     #[inline(always)]
@@ -48,21 +45,18 @@ impl Frame {
         self.start
     }
 
-    /// Whether the frame has at least so many bytes.
-    ///
-    /// Asked this way round because the difference of two packet pointers is a number only for
-    /// programs loaded with CAP_PERFMON.
+    /// See [`opaque::forget`].
     #[inline(always)]
-    pub fn holds(&self, length: usize) -> bool {
-        self.start + length <= self.end
+    pub fn unknown(&self) -> usize {
+        self.unknown
     }
+}
 
-    /// A header at `offset`; `None` where the frame ends before it does.
-    ///
-    /// Headers are made of bytes alone, as those of `network_types` are: nothing else may
-    /// stand at whatever address.
+impl Frame for PacketFrame {
+    type Payload = PacketPayload;
+
     #[inline(always)]
-    pub fn header<T: Header>(&self, offset: usize) -> Option<&T> {
+    fn header<T: Header>(&self, offset: usize) -> Option<&T> {
         let address = self.start + offset;
         if address + size_of::<T>() > self.end {
             return None;
@@ -71,31 +65,23 @@ impl Frame {
         Some(unsafe { &*(address as *const T) })
     }
 
-    /// The same offset, as one that the verifier takes for any up to [`MAX_HEADERS`].
     #[inline(always)]
-    pub fn forget(&self, offset: usize) -> usize {
+    fn holds(&self, length: usize) -> bool {
+        self.start + length <= self.end
+    }
+
+    #[inline(always)]
+    fn forget(&self, offset: usize) -> usize {
         opaque::forget(offset, self.unknown) & MAX_HEADERS
     }
 
-    /// See [`opaque::forget`].
     #[inline(always)]
-    pub fn unknown(&self) -> usize {
-        self.unknown
+    fn length(&self, field: [u8; 2]) -> usize {
+        opaque::two_bytes(u16::from_be_bytes(field) as usize)
+    }
+
+    #[inline(always)]
+    fn payload(&self, offset: usize, length: usize) -> PacketPayload {
+        PacketPayload::new(self, offset, length)
     }
 }
-
-/// A header that can be read at any address.
-///
-/// # Safety
-///
-/// The type has an alignment of one and no invalid values.
-pub unsafe trait Header {}
-
-// SAFETY: made of byte arrays alone.
-unsafe impl<const N: usize> Header for [u8; N] {}
-// SAFETY: made of byte arrays alone.
-unsafe impl Header for network_types::ip::Ipv4Hdr {}
-// SAFETY: made of byte arrays alone.
-unsafe impl Header for network_types::ip::Ipv6Hdr {}
-// SAFETY: made of byte arrays alone.
-unsafe impl Header for network_types::udp::UdpHdr {}

@@ -6,7 +6,7 @@ use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::info;
 use core::net::Ipv6Addr;
 
-use crate::{count::Tally, packet::Datagram};
+use crate::{count::Tally, payload::Datagram};
 
 /// Logs what became of a datagram and why: in numbers, which the loader turns into words.
 #[inline(always)]

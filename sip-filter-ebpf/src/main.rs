@@ -20,7 +20,6 @@ mod frame;
 mod log;
 mod maps;
 mod opaque;
-mod packet;
 mod payload;
 mod policy;
 
@@ -29,14 +28,17 @@ use aya_ebpf::{
     macros::xdp,
     programs::XdpContext,
 };
-use sip_filter_common::classify;
+use sip_filter_common::{
+    classify,
+    packet::{self, Packet},
+};
 
-use crate::{count::Tally, frame::Frame, packet::Packet};
+use crate::{count::Tally, frame::PacketFrame};
 
 /// Inspects one frame at ingress.
 #[xdp]
 pub fn sip_filter(ctx: XdpContext) -> u32 {
-    if let Some(frame) = Frame::new(ctx.data(), ctx.data_end())
+    if let Some(frame) = PacketFrame::new(ctx.data(), ctx.data_end())
         && let Some(port) = packet::plain_port(&frame)
         && !policy::may_inspect(port)
     {
@@ -51,7 +53,7 @@ fn inspect(ctx: *mut xdp_md) -> u32 {
     // Opaque, or the compiler passes what it reads from the context instead of the context, and
     // the verifier loses what it knows of packet pointers.
     let ctx = XdpContext::new(opaque::constant(ctx as usize) as *mut xdp_md);
-    let Some(frame) = Frame::new(ctx.data(), ctx.data_end()) else {
+    let Some(frame) = PacketFrame::new(ctx.data(), ctx.data_end()) else {
         return count::unreadable();
     };
     let udp = match packet::parse(&frame) {

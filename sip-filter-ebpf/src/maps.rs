@@ -6,9 +6,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
 };
-use sip_filter_common::abi::{
-    self, Counts, PortCount, Settings, Source, SourceCount, ToolName,
-};
+use sip_filter_common::abi::{self, Address, Counts, PortCount, Settings, SourceCount, ToolName};
 
 #[map]
 pub static COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
@@ -21,7 +19,7 @@ pub static PORTS: PerCpuHashMap<u32, PortCount> =
 
 /// One for all CPUs, so that its memory does not grow with their number.
 #[map]
-pub static SOURCES: LruHashMap<Source, SourceCount> =
+pub static SOURCES: LruHashMap<Address, SourceCount> =
     LruHashMap::with_max_entries(abi::DEFAULT_SOURCES, 0);
 
 /// The loader's alone.

@@ -73,3 +73,13 @@ pub fn set_at_load<T>(global: &'static T) -> &'static T {
         &*pointer
     }
 }
+
+/// A number of two bytes, as which the compiler knows it and old verifiers do not: the compiler
+/// would remove a mask that it sees.
+#[inline(always)]
+pub fn two_bytes(number: usize) -> usize {
+    let mut number = number;
+    // SAFETY: register arithmetic alone.
+    unsafe { asm!("{0} &= 0xffff", inout(reg) number, options(pure, nomem, nostack)) };
+    number
+}

@@ -2,15 +2,19 @@
 
 use core::ops::Range;
 
-use sip_filter_common::payload::{MAX_OFFSET, Payload};
-
-use crate::{
-    frame::{Frame, MAX_HEADERS},
-    opaque,
+use sip_filter_common::{
+    frame::MAX_HEADERS,
+    packet,
+    payload::{MAX_OFFSET, Payload},
 };
+
+use crate::{frame::PacketFrame, opaque};
 
 /// A payload begins behind headers of at most [`MAX_HEADERS`] bytes and the UDP header.
 const MAX_PAYLOAD_OFFSET: usize = 2 * (MAX_HEADERS + 1) - 1;
+
+/// A datagram in packet memory.
+pub type Datagram = packet::Datagram<PacketPayload>;
 
 /// The payload of the datagram in a frame.
 pub struct PacketPayload {
@@ -30,7 +34,7 @@ pub struct PacketPayload {
 impl PacketPayload {
     /// `length` bytes from `offset` in the frame.
     #[inline(always)]
-    pub fn new(frame: &Frame, offset: usize, length: usize) -> Self {
+    pub fn new(frame: &PacketFrame, offset: usize, length: usize) -> Self {
         Self {
             frame_start: frame.start(),
             offset,

@@ -12,7 +12,7 @@ use sip_filter_common::{
     verdict::{self, DropSet, Outcome},
 };
 
-use crate::{opaque, packet::Datagram};
+use crate::{opaque, payload::Datagram};
 
 // Named in `sip_filter_common::abi::global`.
 #[unsafe(no_mangle)]

@@ -3,15 +3,18 @@
 //!
 //! [`cli`] is one file a verb and calls into the rest. [`config`] turns what the operator
 //! wrote into what the kernel takes. [`kernel`] loads, attaches, pins and reads the maps.
-//! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders.
+//! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders. [`capture`] reads
+//! files of packets, and [`replay`] runs them through the filter.
 
 #![cfg_attr(
     test,
     expect(clippy::unwrap_used, reason = "a test that meets an error panics")
 )]
 
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod kernel;
 pub mod output;
+pub mod replay;
 pub mod stats;

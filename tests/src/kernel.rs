@@ -19,7 +19,7 @@ use sip_filter::{
     kernel::{Filter, Load, Loaded},
 };
 use sip_filter_common::{
-    abi::{DEFAULT_SOURCES, MAX_TOOLS, PortCount, Source, SourceCount, ToolCounts, Totals},
+    abi::{Address, DEFAULT_SOURCES, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
     classify::{Classification, classify},
     payload::SlicePayload,
     signature::SignatureTable,
@@ -35,6 +35,41 @@ pub const PASS: u32 = 2;
 /// The longest frame that BPF_PROG_TEST_RUN hands over in one piece, in bytes: a page, less the
 /// headroom of XDP and what the kernel keeps at the page's end, which is at most 384.
 pub const LONGEST_FRAME: usize = 4096 - 256 - 384;
+
+/// What `--drop` and `--ports` take, with the built-in signatures.
+pub struct Policy {
+    drop: DropSet,
+    ports: Ports,
+    signatures: Signatures,
+}
+
+impl Policy {
+    /// Reads the options.
+    ///
+    /// # Panics
+    ///
+    /// If they are none.
+    pub fn new(drop: &str, ports: &str) -> Self {
+        let DropList(drop) = drop.parse().unwrap_or_else(|error| panic!("{error:#}"));
+        Self {
+            drop,
+            ports: ports.parse().unwrap_or_else(|error| panic!("{error:#}")),
+            signatures: Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}")),
+        }
+    }
+
+    /// What the program is loaded with.
+    pub fn load(&self) -> Load<'_> {
+        Load {
+            drop: self.drop,
+            any_port: self.ports.any,
+            ports: &self.ports.set,
+            sources: DEFAULT_SOURCES,
+            signatures: &self.signatures,
+            verbose: false,
+        }
+    }
+}
 
 /// A program that is attached to nothing, with maps of its own.
 pub struct Program {
@@ -58,27 +93,19 @@ impl Program {
             user == 0,
             "loading a BPF program needs root: run this as root"
         );
-        let DropList(drop) = drop.parse().unwrap_or_else(|error| panic!("{error:#}"));
-        let Ports { set, any } = ports.parse().unwrap_or_else(|error| panic!("{error:#}"));
-        let signatures = Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}"));
-        let (table, names) = signatures
+        let policy = Policy::new(drop, ports);
+        let (table, names) = policy
+            .signatures
             .table(&[])
             .unwrap_or_else(|error| panic!("{error:#}"));
-        let mut loaded = Loaded::unpinned(&Load {
-            drop,
-            any_port: any,
-            ports: &set,
-            sources: DEFAULT_SOURCES,
-            signatures: &signatures,
-            verbose: false,
-        })
-        .unwrap_or_else(|error| panic!("cannot load the program: {error:#}"));
+        let mut loaded = Loaded::unpinned(&policy.load())
+            .unwrap_or_else(|error| panic!("cannot load the program: {error:#}"));
         let filter = Filter::of(&mut loaded).unwrap_or_else(|error| panic!("no maps: {error:#}"));
         let name = |name| tool_name(name).unwrap_or_default().to_owned();
         Self {
             loaded,
             filter,
-            drop,
+            drop: policy.drop,
             names: names.iter().map(name).collect(),
             table,
         }
@@ -217,7 +244,7 @@ impl Program {
 }
 
 /// The address that a source map's key stands for.
-pub fn address(source: Source) -> IpAddr {
+pub fn address(source: Address) -> IpAddr {
     Ipv6Addr::from(source.octets()).to_canonical()
 }
 

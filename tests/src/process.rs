@@ -1,7 +1,7 @@
 //! Programs that a test starts: bounded in time, and gone when the test is.
 
 use std::{
-    io::Read,
+    io::{self, Read},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -237,6 +237,24 @@ impl Drop for Running {
     }
 }
 
+/// Has a command give up root as it starts, once it has entered its namespace, which needs it.
+pub fn as_nobody(command: &mut Command) {
+    const NOBODY: u32 = 65_534;
+    // SAFETY: async-signal-safe system calls alone between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            let given_up = libc::setgroups(0, std::ptr::null()) == 0
+                && libc::setgid(NOBODY) == 0
+                && libc::setuid(NOBODY) == 0;
+            if given_up {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        });
+    }
+}
+
 /// Has the kernel kill the program when the thread that starts it ends, whatever ended it.
 fn die_with_parent(command: &mut Command) {
     let parent = std::process::id() as i32;
@@ -245,7 +263,7 @@ fn die_with_parent(command: &mut Command) {
         command.pre_exec(move || {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 || libc::getppid() != parent
             {
-                return Err(std::io::Error::last_os_error());
+                return Err(io::Error::last_os_error());
             }
             Ok(())
         });

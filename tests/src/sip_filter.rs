@@ -3,13 +3,15 @@
 
 use std::{
     ffi::OsStr,
+    fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use crate::{
-    namespace::{Bpffs, FILTERED, Namespace},
+    namespace::{Bpffs, FILTERED, Folder, Namespace},
     process::{self, Finished, Running},
     stats::Stats,
 };
@@ -58,6 +60,22 @@ pub fn binary() -> PathBuf {
             "sip-filter is not built: run `cargo xtask build`, or set SIP_FILTER_BIN to its path"
         ),
     }
+}
+
+/// A copy of [`binary`] in the folder, which everybody may start: where the program was built, not
+/// everybody may go.
+///
+/// # Panics
+///
+/// If it cannot be copied.
+pub fn binary_for_everybody(folder: &Folder) -> PathBuf {
+    let copy = folder.path().join("sip-filter");
+    let copied = fs::copy(binary(), &copy)
+        .and_then(|_| fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)));
+    if let Err(error) = copied {
+        panic!("cannot copy the program to {copy:?}: {error}");
+    }
+    copy
 }
 
 /// The loader in a namespace. What it has attached is detached when this is dropped.

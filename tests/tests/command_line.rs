@@ -1,13 +1,7 @@
 //! What cannot be done is refused in one line that names the cause and the way out, and
 //! nothing is attached or pinned for it.
 
-use std::{
-    fs, io,
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use aya::{
     Ebpf,
@@ -70,6 +64,13 @@ fn wrong_usage_is_refused() {
         "no-such-verb",
         "stats --by colour",
         "stats --format csv",
+        "replay",
+        "replay absent.pcap --engine gpu",
+        "replay absent.pcap --mode skb",
+        "replay absent.pcap --format csv",
+        "replay absent.pcap --by total --sort packets",
+        "replay absent.pcap --drop nothing-known",
+        "replay absent.pcap another.pcap",
     ] {
         let refused = filter.attempt(line);
         assert_eq!(refused.status.code(), Some(2), "{refused}");
@@ -168,42 +169,18 @@ fn a_folder_that_is_no_bpf_file_system_is_refused() {
     assert_eq!(left.ok(), Some(0), "something was made in {folder:?}");
 }
 
-/// Gives up root when the command starts. After the namespace was entered, which needs it.
-fn as_nobody(command: &mut Command) {
-    const NOBODY: u32 = 65_534;
-    // SAFETY: async-signal-safe system calls alone between fork and exec.
-    unsafe {
-        command.pre_exec(|| {
-            let given_up = libc::setgroups(0, std::ptr::null()) == 0
-                && libc::setgid(NOBODY) == 0
-                && libc::setuid(NOBODY) == 0;
-            if given_up {
-                Ok(())
-            } else {
-                Err(io::Error::last_os_error())
-            }
-        });
-    }
-}
-
 #[test]
 fn without_root_it_says_that_root_is_needed() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
-    // Where the program was built, not everybody may go.
     let folder = Folder::new();
-    let copy = folder.path().join("sip-filter");
-    let copied = fs::copy(sip_filter::binary(), &copy)
-        .and_then(|_| fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)));
-    if let Err(error) = copied {
-        panic!("cannot copy the program to {copy:?}: {error}");
-    }
+    let copy = sip_filter::binary_for_everybody(&folder);
     for verb in ["attach", "run"] {
         let mut command = link.server.command(&copy);
         command
             .args([verb, "-i", FILTERED, "--bpffs"])
             .arg(filter.bpffs().path());
-        as_nobody(&mut command);
+        process::as_nobody(&mut command);
         let refused = process::run(command, PATIENCE);
         assert_failed(&refused, &["root"]);
         filter.assert_absent();

@@ -28,8 +28,8 @@ use sip_filter::{
 };
 use sip_filter_common::{
     abi::{
-        Count, DEFAULT_SOURCES, MAX_TOOLS, PortCount, SOURCE_PORTS, Source, SourceCount, ToolCount,
-        Totals, map,
+        Address, Count, DEFAULT_SOURCES, MAX_TOOLS, PortCount, SOURCE_PORTS, SourceCount,
+        ToolCount, Totals, map,
     },
     sip::MessageClass,
     verdict::Outcome,
@@ -261,7 +261,7 @@ impl Sum {
                 bytes: cell.bytes + bytes,
             };
             let of_source = counts.sources.entry(*source).or_insert(SourceCount::ZERO);
-            of_source.add(kind.class, hostile, *outcome, times);
+            of_source.count(kind.class, hostile, *outcome, times);
             of_source.bytes += bytes;
             of_source.ports[SourceCount::port(*port)] = 1;
             if let Some((tool, _)) = kind.tool {
@@ -610,7 +610,7 @@ fn probe_from(number: usize) -> Vec<u8> {
 }
 
 /// The number that [`probe_from`] has put into a source address.
-fn number_in(key: Source) -> usize {
+fn number_in(key: Address) -> usize {
     let [.., a, b, c] = key.octets();
     u32::from_be_bytes([0, a, b, c]) as usize
 }
@@ -759,6 +759,6 @@ fn the_sources_take_the_same_thirty_two_megabytes_on_however_many_cpus() {
         .parse()
         .unwrap_or_else(|error| panic!("{error}: {said}"));
     println!("{bytes} bytes for {ROOM} sources");
-    let values = ROOM * (size_of::<Source>() + size_of::<SourceCount>());
+    let values = ROOM * (size_of::<Address>() + size_of::<SourceCount>());
     assert!((values..=MOST).contains(&bytes), "{said}");
 }

@@ -9,13 +9,17 @@ use std::{
     ops::Range,
 };
 
+use sip_filter::{
+    replay::{Engine, Host, Kernel},
+    stats::{Clock, Snapshot, WallTime},
+};
 use sip_filter_common::{
     abi::{PortCount, SourceCount, ToolCount},
     sip::MessageClass,
     verdict::Outcome,
 };
 use sip_filter_tests::{
-    kernel::{Counted, Counts, DROP, LONGEST_FRAME, PASS, Program, tool_between},
+    kernel::{Counted, Counts, DROP, LONGEST_FRAME, PASS, Policy, Program, tool_between},
     messages,
     packet::{AUTHENTICATION, Extension, Frame},
 };
@@ -246,7 +250,7 @@ impl Added {
         };
         assert_eq!(address.to_string(), source, "{what}");
         let mut one = SourceCount::ZERO;
-        one.add(class, hostile, outcome, 1);
+        one.count(class, hostile, outcome, 1);
         assert_eq!(count.outcomes, one.outcomes, "{what}");
         assert_eq!(count.classes, one.classes, "{what}");
         assert_eq!(count.bytes, bytes, "{what}");
@@ -1105,6 +1109,24 @@ fn kernel_and_host_agree_on_messages_with_anything_changed() {
     }
 }
 
+/// A readable frame with anything changed in its headers.
+fn changed(frames: &[Vec<u8>], number: usize, random: &mut Random) -> Vec<u8> {
+    let mut frame = frames[number % frames.len()].clone();
+    for _ in 0..1 + random.below(3) {
+        let place = random.below(frame.len().min(120));
+        frame[place] = match random.below(3) {
+            0 => random.below(256) as u8,
+            1 => frame[place] ^ 1 << random.below(8),
+            _ => [0, 1, 4, 6, 17, 43, 44, 51, 60, 0x81, 0x88, 0xff][random.below(12)],
+        };
+    }
+    let length = ETHERNET + random.below(frame.len() + 1 - ETHERNET);
+    if random.below(4) == 0 {
+        frame.truncate(length);
+    }
+    frame
+}
+
 /// Whatever the headers say, the verdict fits the counters, and each frame is counted in one
 /// place at most.
 #[test]
@@ -1114,22 +1136,59 @@ fn frames_with_anything_changed_in_their_headers_are_counted_once_at_most() {
     let frames: Vec<_> = readable().into_iter().map(|row| row.frame).collect();
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     for number in 0..CHANGED {
-        let mut frame = frames[number % frames.len()].clone();
-        for _ in 0..1 + random.below(3) {
-            let place = random.below(frame.len().min(120));
-            frame[place] = match random.below(3) {
-                0 => random.below(256) as u8,
-                1 => frame[place] ^ 1 << random.below(8),
-                _ => [0, 1, 4, 6, 17, 43, 44, 51, 60, 0x81, 0x88, 0xff][random.below(12)],
-            };
-        }
-        let length = ETHERNET + random.below(frame.len() + 1 - ETHERNET);
-        if random.below(4) == 0 {
-            frame.truncate(length);
-        }
+        let frame = changed(&frames, number, &mut random);
         let before = program.totals();
         let action = program.run(&frame);
         let (counted, _) = Counted::between(&before, &program.totals());
         assert_eq!(action, counted.action(), "{counted:?}: {frame:02x?}");
     }
+}
+
+/// Whole, cut off anywhere or with anything changed in their headers: the host reads frames as
+/// the program does, and counts the same of them.
+#[test]
+fn the_host_counts_every_frame_as_the_program_does() {
+    const CHANGED: usize = 30_000;
+    /// So many frames are compared at once: reading all counters takes longer than a frame.
+    const TOGETHER: usize = 500;
+    let frames: Vec<_> = readable().into_iter().map(|row| row.frame).collect();
+    let mut random = Random(0x6c62_272e_07bb_0142);
+    let mut all: Vec<_> = (0..CHANGED)
+        .map(|number| changed(&frames, number, &mut random))
+        .collect();
+    for frame in &frames {
+        all.extend((0..=frame.len()).map(|length| frame[..length].to_vec()));
+    }
+    for ports in [PORTS, "any", "any,5060-5100,6060"] {
+        let policy = Policy::new("scanners,malformed", ports);
+        let load = policy.load();
+        let (mut kernel, mut host) = match (Kernel::new(&load), Host::new(&load)) {
+            (Ok(kernel), Ok(host)) => (kernel, host),
+            (Err(error), _) | (_, Err(error)) => panic!("{error:#}"),
+        };
+        for (at, some) in all.chunks(TOGETHER).enumerate() {
+            for (time, frame) in (1..).zip(some) {
+                for engine in [&mut kernel as &mut dyn Engine, &mut host] {
+                    if let Err(error) = engine.observe(frame, time) {
+                        panic!("{error:#}: {frame:02x?}");
+                    }
+                }
+            }
+            let what = format!("--ports {ports}, frames from {} on", at * TOGETHER);
+            assert_eq!(snapshot(&kernel), snapshot(&host), "{what}");
+        }
+    }
+}
+
+/// All that an engine has counted.
+fn snapshot(engine: &dyn Engine) -> Snapshot {
+    let counters = engine
+        .counters()
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    Snapshot::new(
+        "",
+        Vec::new(),
+        &counters,
+        Clock::new(WallTime::from_ns(0), 0),
+    )
 }

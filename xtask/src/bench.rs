@@ -21,22 +21,25 @@ pub enum Subject {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Packets a second of a capture, with both engines of `sip-filter replay`
+    Replay {
+        /// Arguments of the benchmark, such as --packets 1000000
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// What `cargo xtask bench` does.
 pub fn measure(workspace: &Workspace, subject: &Subject) -> Result<()> {
-    let Subject::Kernel { arguments } = subject;
+    let (name, arguments) = match subject {
+        Subject::Kernel { arguments } => ("kernel", arguments),
+        Subject::Replay { arguments } => ("replay", arguments),
+    };
     privilege::require_root()?;
     let bpf_rustc = setup::prepare(workspace, Purpose::Run)?;
     build::ebpf(workspace, &bpf_rustc)?;
     let mut cargo = workspace.cargo();
-    cargo.args([
-        "bench",
-        "--package",
-        "sip-filter-tests",
-        "--bench",
-        "kernel",
-    ]);
+    cargo.args(["bench", "--package", "sip-filter-tests", "--bench", name]);
     command::run(
         privilege::run_as_root(&mut cargo)?
             .arg("--")

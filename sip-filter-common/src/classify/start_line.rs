@@ -178,7 +178,8 @@ fn has_sip_uri(payload: &impl Payload, at: usize) -> bool {
 fn is_short_keepalive(payload: &impl Payload) -> bool {
     match payload.len() {
         0 => true,
-        1..=4 => (0..payload.len().min(4)).all(|at| payload.u8_at(at) == Some(0)),
+        // Up to a constant: old verifiers learn nothing where a loop ends at an unknown number.
+        1..=4 => (0..4).all(|at| at >= payload.len() || payload.u8_at(at) == Some(0)),
         _ => false,
     }
 }

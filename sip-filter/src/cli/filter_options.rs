@@ -1,4 +1,5 @@
-//! The options that say what the filter does, the same wherever one is attached.
+//! The options that say what the filter does: the same wherever one is attached, and those that
+//! are no matter of attaching the same for whatever runs it.
 
 use anyhow::Result;
 
@@ -31,13 +32,21 @@ enum Mode {
     Hw,
 }
 
-/// What the filter does.
+/// What the filter does, and how it is attached.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Filter options")]
 pub(super) struct FilterOptions {
     /// Where in the kernel the program runs
     #[arg(long, value_enum, default_value = "auto")]
     mode: Mode,
+    #[command(flatten)]
+    policy: PolicyOptions,
+}
+
+/// What the filter does.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Filter options")]
+pub(super) struct PolicyOptions {
     /// UDP ports to inspect, as in 5060-5100,6060,any
     ///
     /// Whatever arrives at a port that is named is inspected. `any` adds what starts like SIP at
@@ -71,19 +80,37 @@ impl FilterOptions {
             Mode::Skb => kernel::Mode::Skb,
             Mode::Hw => kernel::Mode::Hw,
         };
-        let load = Load {
-            drop: self.drop.0,
-            any_port: self.ports.any,
-            ports: &self.ports.set,
-            sources: self.sources,
-            signatures: &Signatures::built_in()?,
-            verbose,
-        };
+        let signatures = self.policy.signatures()?;
+        let load = self.policy.load(&signatures, verbose);
         kernel::attach(instance, interfaces, mode, &load)
     }
 
     /// What is in force with these options, in words.
     pub(super) fn policy(&self) -> String {
+        self.policy.in_words()
+    }
+}
+
+impl PolicyOptions {
+    /// The signatures.
+    pub(super) fn signatures(&self) -> Result<Signatures> {
+        Signatures::built_in()
+    }
+
+    /// What the program is loaded with.
+    pub(super) fn load<'a>(&'a self, signatures: &'a Signatures, verbose: bool) -> Load<'a> {
+        Load {
+            drop: self.drop.0,
+            any_port: self.ports.any,
+            ports: &self.ports.set,
+            sources: self.sources,
+            signatures,
+            verbose,
+        }
+    }
+
+    /// What is in force with these options, in words.
+    fn in_words(&self) -> String {
         let names: Vec<_> = self.drop.names().collect();
         format!("{}; ports {}", policy(&names), self.ports)
     }

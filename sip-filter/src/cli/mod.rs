@@ -7,6 +7,8 @@
 mod attach;
 mod detach;
 mod filter_options;
+mod listing;
+mod replay;
 mod run;
 mod stats;
 mod status;
@@ -41,7 +43,8 @@ Examples:
   sip-filter run -i eth0                    watch what scanners send, drop nothing
   sip-filter attach -i eth0 --drop scanners drop what known scanners send, and exit
   sip-filter stats                          what was seen so far
-  sip-filter detach                         leave nothing behind")]
+  sip-filter detach                         leave nothing behind
+  sip-filter replay calls.pcap              what it would have seen in a capture")]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -74,6 +77,7 @@ enum Verb {
     Detach(detach::Args),
     Status(status::Args),
     Stats(stats::Args),
+    Replay(replay::Args),
 }
 
 /// Options that cannot stand together, found after the command line was read.
@@ -100,6 +104,7 @@ pub fn main() -> ExitCode {
         Verb::Detach(args) => detach::run(&args, &cli.global),
         Verb::Status(args) => status::run(&args, &cli.global),
         Verb::Stats(args) => stats::run(&args, &cli.global),
+        Verb::Replay(args) => replay::run(&args, &cli.global),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -211,6 +216,13 @@ mod tests {
             "stats --by colour",
             "stats --top 0",
             "stats --format xml",
+            "replay",
+            "replay a.pcap b.pcap",
+            "replay a.pcap --engine gpu",
+            "replay a.pcap --mode skb",
+            "replay a.pcap -i eth0",
+            "replay a.pcap --by colour",
+            "replay a.pcap --ports 70000",
             "top",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
@@ -237,6 +249,9 @@ mod tests {
             "status --format json",
             "stats",
             "stats --by source --top 5 --sort last_seen --format csv",
+            "replay a.pcap",
+            "replay a.pcapng --engine host --ports any --drop scanners --sources 1024 --by tool",
+            "replay --engine kernel --name monday --format json /dev/stdin",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
             Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));

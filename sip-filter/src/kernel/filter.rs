@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, os::fd::AsFd};
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use sip_filter_common::abi::{
-    self, Count, Counts, PortCount, PortPlace, Settings, Source, SourceCount, ToolCount,
-    ToolCounts, ToolName, Totals, map,
+    self, Address, Counts, PortCount, PortPlace, Settings, SourceCount, ToolCounts, ToolName,
+    Totals, map,
 };
 
 use super::{Instance, Interface, Loaded, attach, load, syscall};
@@ -133,28 +133,16 @@ impl Filter {
     pub fn totals(&self) -> Result<Totals> {
         let mut sum = Totals::ZERO;
         for Counts { totals, .. } in self.counts()?.iter() {
-            for (Count { packets, bytes }, cell) in sum.cells.iter_mut().zip(totals.cells) {
-                *packets += cell.packets;
-                *bytes += cell.bytes;
-            }
-            sum.fragments += totals.fragments;
-            sum.unreadable += totals.unreadable;
-            sum.unlisted += totals.unlisted;
+            sum.add(totals);
         }
         Ok(sum)
     }
 
     /// What each tool sent, over all CPUs.
     pub fn tool_counts(&self) -> Result<ToolCounts> {
-        let mut sum = ToolCounts {
-            tools: [ToolCount::default(); abi::MAX_TOOLS],
-        };
+        let mut sum = ToolCounts::ZERO;
         for Counts { tools, .. } in self.counts()?.iter() {
-            for (tool, count) in sum.tools.iter_mut().zip(tools.tools) {
-                tool.packets += count.packets;
-                tool.dropped += count.dropped;
-                tool.would_drop += count.would_drop;
-            }
+            sum.add(tools);
         }
         Ok(sum)
     }
@@ -171,10 +159,7 @@ impl Filter {
     pub fn ports(&self) -> Result<Vec<(u16, PortCount)>> {
         let mut ports = BTreeMap::<u16, PortCount>::new();
         let mut add = |port: u64, more: &PortCount| {
-            let sum = ports.entry(port as u16).or_default();
-            sum.packets += more.packets;
-            sum.scanner += more.scanner;
-            sum.dropped += more.dropped;
+            ports.entry(port as u16).or_default().add(more);
         };
         for counts in self.counts()?.iter() {
             for PortPlace { taken_by, count } in &counts.ports {
@@ -193,7 +178,7 @@ impl Filter {
     }
 
     /// Every source remembered, in no order.
-    pub fn sources(&self) -> Result<Vec<(Source, SourceCount)>> {
+    pub fn sources(&self) -> Result<Vec<(Address, SourceCount)>> {
         syscall::lookup_all(self.sources.fd().as_fd()).context("cannot read the sources")
     }
 }

@@ -1,6 +1,6 @@
 //! Loading: the object, its globals and its maps, up to a program that can be attached.
 
-use std::{io, path::PathBuf, time::SystemTime};
+use std::{io, ops::RangeInclusive, os::fd::AsFd, path::PathBuf, time::SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
@@ -15,7 +15,7 @@ use sip_filter_common::{
     verdict::DropSet,
 };
 
-use super::Instance;
+use super::{Instance, preflight, syscall};
 use crate::config::signatures::Signatures;
 
 /// The program and its maps, built for BPF by `cargo xtask build`.
@@ -24,6 +24,11 @@ static OBJECT: &[u8] = include_bytes_aligned!(env!("SIP_FILTER_EBPF_OBJECT"));
 /// Log nothing, and log each verdict, as aya-log counts levels.
 const LOG_NOTHING: u8 = 0;
 const LOG_VERDICTS: u8 = 3;
+
+/// The lengths of the frames that [`Loaded::test_run`] hands over in one piece on every kernel, in
+/// bytes: an Ethernet header at least; at most what is left of the smallest page, 4096 bytes, by
+/// XDP's headroom and the largest `skb_shared_info`, that of 45 fragments.
+pub const TEST_RUN_LENGTHS: RangeInclusive<usize> = 14..=4096 - 256 - 768;
 
 /// What a program is loaded with.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +61,9 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// When the kernel refuses it.
+    /// Without the privileges, or when the kernel refuses it.
     pub fn unpinned(load: &Load<'_>) -> Result<Self> {
+        preflight::load()?;
         let mut loaded = Self::new(load, None)?;
         loaded.write_settings(load)?;
         Ok(loaded)
@@ -125,6 +131,16 @@ impl Loaded {
             .program(abi::PROGRAM)
             .context("the object holds no program")?;
         Ok(program.try_into()?)
+    }
+
+    /// Runs the program once on a frame of [`TEST_RUN_LENGTHS`], as if it had just arrived.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not take the frame.
+    pub fn test_run(&self, frame: &[u8]) -> Result<()> {
+        syscall::test_run(self.program()?.fd()?.as_fd(), frame)
+            .with_context(|| format!("the kernel does not run a frame of {} bytes", frame.len()))
     }
 
     /// Writes down what is in force, for other processes to read: once it is.

@@ -17,7 +17,7 @@ pub use attach::{Attached, attach, detach};
 pub use filter::Filter;
 pub use instance::{Instance, instances};
 pub use interface::{AttachedMode, Interface};
-pub use load::{Load, Loaded};
+pub use load::{Load, Loaded, TEST_RUN_LENGTHS};
 pub use logger::Logger;
 pub use syscall::monotonic_ns;
 

@@ -15,15 +15,20 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// The kernel is new enough and the process may load programs.
+/// The kernel is new enough, the process may load programs, and there is a place for pins.
 pub(super) fn attach(bpffs_at: &Path) -> Result<()> {
+    load()?;
+    bpffs(bpffs_at)
+}
+
+/// The kernel is new enough and the process may load programs.
+pub(super) fn load() -> Result<()> {
     let (major, minor) = OLDEST;
     let version = KernelVersion::current().context("cannot read the kernel's version")?;
     if version < KernelVersion::new(major, minor, 0) {
         bail!("this kernel is {version:?}; sip-filter needs Linux {major}.{minor} or later");
     }
-    privileges()?;
-    bpffs(bpffs_at)
+    privileges()
 }
 
 /// The process may load and attach programs.

@@ -59,6 +59,22 @@ pub(super) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
     bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr).map(drop)
 }
 
+/// Runs an XDP program once on a frame (BPF_PROG_TEST_RUN).
+pub(super) fn test_run(program: BorrowedFd<'_>, frame: &[u8]) -> io::Result<()> {
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.test.prog_fd = program.as_raw_fd() as u32;
+    attr.test.data_in = frame.as_ptr() as u64;
+    attr.test.data_size_in = frame.len() as u32;
+    attr.test.repeat = 1;
+    loop {
+        match bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map(drop),
+        }
+    }
+}
+
 /// How many entries one batch holds: as many as keep its buffers below two megabytes.
 const BATCH: usize = 4096;
 

@@ -140,11 +140,12 @@ pub fn heading(snapshot: &Snapshot) -> String {
         .iter()
         .map(|interface| format!("{} ({})", interface.name, interface.mode))
         .collect();
-    let interfaces = match interfaces.is_empty() {
-        true => "no interface".to_owned(),
-        false => interfaces.join(", "),
+    // A capture has none.
+    let on = match interfaces.is_empty() {
+        true => String::new(),
+        false => format!(" on {}", interfaces.join(", ")),
     };
-    format!("{} on {interfaces}, {}", snapshot.instance, snapshot.time)
+    format!("{}{on}, {}", snapshot.instance, snapshot.time)
 }
 
 /// Totals as lines of names and numbers, as many side by side as fit.

@@ -8,12 +8,15 @@ mod clock;
 mod row;
 mod status;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use anyhow::Result;
 use serde::{Serialize, Serializer};
 use sip_filter_common::{
-    abi::{self, Count, PortCount, Source as SourceKey, SourceCount, ToolCounts, ToolName},
+    abi::{self, Address, Count, PortCount, SourceCount, ToolCounts, ToolName},
     sip::MessageClass,
     tool::Kind,
     verdict::Outcome,
@@ -190,7 +193,7 @@ pub struct Source {
     pub last_seen: WallTime,
 }
 
-/// The values of an instance's maps, summed over CPUs.
+/// What was counted: the values of the program's maps, summed over CPUs, or the like of them.
 #[derive(Clone, Debug)]
 pub struct Counters {
     /// Cells of every class and outcome.
@@ -202,7 +205,53 @@ pub struct Counters {
     /// By destination port.
     pub ports: Vec<(u16, PortCount)>,
     /// By source.
-    pub sources: Vec<(SourceKey, SourceCount)>,
+    pub sources: Vec<(Address, SourceCount)>,
+}
+
+impl Counters {
+    /// Reads the maps of a filter.
+    ///
+    /// # Errors
+    ///
+    /// When a map cannot be read.
+    pub fn read(filter: &kernel::Filter) -> Result<Self> {
+        Ok(Self {
+            totals: filter.totals()?,
+            tool_counts: filter.tool_counts()?,
+            tools: filter.tools()?,
+            ports: filter.ports()?,
+            sources: filter.sources()?,
+        })
+    }
+
+    /// Adds what was counted of other packets, with the same tool numbers.
+    pub fn add(&mut self, other: Self) {
+        let Self {
+            totals,
+            tool_counts,
+            tools: _,
+            ports,
+            sources,
+        } = other;
+        self.totals.add(&totals);
+        self.tool_counts.add(&tool_counts);
+        for (port, count) in ports {
+            match self.ports.iter_mut().find(|(known, _)| *known == port) {
+                Some((_, known)) => known.add(&count),
+                None => self.ports.push((port, count)),
+            }
+        }
+        let places: HashMap<_, _> = (0..)
+            .zip(&self.sources)
+            .map(|(place, (source, _))| (*source, place))
+            .collect();
+        for (source, count) in sources {
+            match places.get(&source) {
+                Some(place) => self.sources[*place].1.add(&count),
+                None => self.sources.push((source, count)),
+            }
+        }
+    }
 }
 
 impl Snapshot {
@@ -213,13 +262,7 @@ impl Snapshot {
     /// When a map cannot be read.
     pub fn read(instance: &kernel::Instance, filter: &kernel::Filter) -> Result<Self> {
         let interfaces = filter.interfaces()?;
-        let counters = Counters {
-            totals: filter.totals()?,
-            tool_counts: filter.tool_counts()?,
-            tools: filter.tools()?,
-            ports: filter.ports()?,
-            sources: filter.sources()?,
-        };
+        let counters = Counters::read(filter)?;
         // After the maps, so that nothing was seen later than now.
         let clock = Clock::now();
         Ok(Self::new(instance.name(), interfaces, &counters, clock))
@@ -386,7 +429,7 @@ fn ports(counts: &[(u16, PortCount)]) -> Vec<Port> {
 
 impl Source {
     fn new<'a>(
-        source: SourceKey,
+        source: Address,
         count: &SourceCount,
         named: &impl Fn(usize) -> Option<(&'a str, Kind)>,
         clock: Clock,
@@ -480,7 +523,7 @@ pub(crate) mod tests {
             ..SourceCount::ZERO
         };
         for &(class, hostile, outcome, packets, bytes) in cells {
-            count.add(class, hostile, outcome, packets);
+            count.count(class, hostile, outcome, packets);
             count.bytes += bytes;
         }
         for tool in tools {
@@ -489,10 +532,10 @@ pub(crate) mod tests {
         count
     }
 
-    fn ipv6(address: &str) -> SourceKey {
+    fn ipv6(address: &str) -> Address {
         let octets = address.parse::<Ipv6Addr>().unwrap().octets();
         let half = |at: usize| u64::from_ne_bytes(octets[at..at + 8].try_into().unwrap());
-        SourceKey {
+        Address {
             words: [half(0), half(8)],
         }
     }

@@ -1,7 +1,8 @@
 //! From the Ethernet header to the UDP payload.
 //!
 //! Each step reads one header, checks it against the frame and against the length that the
-//! header before it stated, and says where the next one begins.
+//! header before it stated, and says where the next one begins. It is compiled twice, for the
+//! kernel and for the host, and reads the same in both.
 
 use core::mem::offset_of;
 
@@ -10,11 +11,11 @@ use network_types::{
     ip::{Ipv4Hdr, Ipv6Hdr},
     udp::UdpHdr,
 };
-use sip_filter_common::{abi::Source, payload::MAX_OFFSET};
 
 use crate::{
+    abi::Address,
     frame::{Frame, MAX_HEADERS},
-    payload::PacketPayload,
+    payload::MAX_OFFSET,
 };
 
 /// How many VLAN tags are read: 802.1Q and 802.1ad, in any order.
@@ -38,8 +39,10 @@ const DESTINATION: u8 = 60;
 
 /// A UDP header, of which nothing but the port was looked at.
 pub struct Udp {
-    /// The source address.
-    source: Source,
+    /// Who sent it.
+    source: Address,
+    /// To whom.
+    destination: Address,
     /// The destination port, in host byte order.
     pub port: u16,
     /// What the length field says, in bytes with the header.
@@ -53,16 +56,18 @@ pub struct Udp {
 }
 
 /// A UDP datagram, or the first fragment of one, whose lengths agree.
-pub struct Datagram {
-    /// The source address.
-    pub source: Source,
+pub struct Datagram<P> {
+    /// Who sent it.
+    pub source: Address,
+    /// To whom.
+    pub destination: Address,
     /// The destination port, in host byte order.
     pub port: u16,
     /// The length of the frame in bytes, up to the network packet's end: padding that Ethernet
     /// adds to short packets is not counted.
     pub length: usize,
     /// What the datagram carries.
-    pub payload: PacketPayload,
+    pub payload: P,
 }
 
 /// What a frame holds.
@@ -82,7 +87,7 @@ pub enum Packet {
 ///
 /// Most of what arrives at a telephone system is such a packet and speech, and leaves at once.
 #[inline(always)]
-pub fn plain_port(frame: &Frame) -> Option<u16> {
+pub fn plain_port(frame: &impl Frame) -> Option<u16> {
     const IPV4: usize = EthHdr::LEN;
     const UDP_HEADER: usize = IPV4 + Ipv4Hdr::LEN;
     // Four bytes from the EtherType on, and four from the fragment field on: what is compared of
@@ -114,7 +119,7 @@ pub fn plain_port(frame: &Frame) -> Option<u16> {
 /// The lengths that they state are not compared yet: a packet to a port that is not inspected
 /// is nobody's business here, whatever its lengths.
 #[inline(always)]
-pub fn parse(frame: &Frame) -> Packet {
+pub fn parse(frame: &impl Frame) -> Packet {
     match parse_headers(frame) {
         Ok(udp) => Packet::Udp(udp),
         Err(packet) => packet,
@@ -122,7 +127,7 @@ pub fn parse(frame: &Frame) -> Packet {
 }
 
 #[inline(always)]
-fn parse_headers(frame: &Frame) -> Result<Udp, Packet> {
+fn parse_headers(frame: &impl Frame) -> Result<Udp, Packet> {
     let network = ethernet(frame)?;
     let transport = match network.ether_type {
         ETHER_IPV4 => ipv4(frame, network.offset)?,
@@ -135,9 +140,10 @@ fn parse_headers(frame: &Frame) -> Result<Udp, Packet> {
 impl Udp {
     /// The datagram, if its lengths and the packet's agree with each other and with the frame's.
     #[inline(always)]
-    pub fn datagram(self, frame: &Frame) -> Option<Datagram> {
+    pub fn datagram<F: Frame>(self, frame: &F) -> Option<Datagram<F::Payload>> {
         let Self {
             source,
+            destination,
             port,
             stated,
             start,
@@ -154,9 +160,10 @@ impl Udp {
         // What is readable: as much as was stated, as is there, and as offsets may reach, which is
         // more than any frame holds and tells the verifier that no offset leaves a packet's reach.
         let readable = (stated - UdpHdr::LEN).min(end - start).min(MAX_OFFSET);
-        let payload = PacketPayload::new(frame, start, readable);
+        let payload = frame.payload(start, readable);
         Some(Datagram {
             source,
+            destination,
             port,
             length: end,
             payload,
@@ -176,13 +183,14 @@ struct Transport {
     offset: usize,
     /// Where the network packet ends by its own length, an offset in the frame or beyond.
     end: usize,
-    source: Source,
+    source: Address,
+    destination: Address,
     /// More of the datagram follows in other packets.
     is_fragment: bool,
 }
 
 #[inline(always)]
-fn ethernet(frame: &Frame) -> Result<Network, Packet> {
+fn ethernet(frame: &impl Frame) -> Result<Network, Packet> {
     let read = |offset| match frame.header::<[u8; 2]>(offset) {
         Some(bytes) => Ok(u16::from_ne_bytes(*bytes)),
         None => Err(Packet::Unreadable),
@@ -216,10 +224,10 @@ fn is_vlan(ether_type: u16) -> bool {
 }
 
 #[inline(always)]
-fn ipv4(frame: &Frame, offset: usize) -> Result<Transport, Packet> {
+fn ipv4(frame: &impl Frame, offset: usize) -> Result<Transport, Packet> {
     let header = frame.header::<Ipv4Hdr>(offset).ok_or(Packet::Unreadable)?;
     let header_length = header.ihl() as usize;
-    let total_length = header.tot_len() as usize;
+    let total_length = frame.length(header.tot_len);
     if header.version() != 4 || header_length < Ipv4Hdr::LEN {
         return Err(Packet::Unreadable);
     }
@@ -233,15 +241,16 @@ fn ipv4(frame: &Frame, offset: usize) -> Result<Transport, Packet> {
     Ok(Transport {
         offset: offset + header_length,
         end: offset + total_length,
-        source: Source::from_ipv4(u32::from_ne_bytes(header.src_addr)),
+        source: Address::from_ipv4(u32::from_ne_bytes(header.src_addr)),
+        destination: Address::from_ipv4(u32::from_ne_bytes(header.dst_addr)),
         is_fragment: header.frag_flags() & MORE_FRAGMENTS != 0,
     })
 }
 
 #[inline(always)]
-fn ipv6(frame: &Frame, start: usize) -> Result<Transport, Packet> {
+fn ipv6(frame: &impl Frame, start: usize) -> Result<Transport, Packet> {
     let header = frame.header::<Ipv6Hdr>(start).ok_or(Packet::Unreadable)?;
-    let end = start + Ipv6Hdr::LEN + u16::from_be_bytes(header.payload_len) as usize;
+    let end = start + Ipv6Hdr::LEN + frame.length(header.payload_len);
     if header.vcf[0] >> 4 != 6 {
         return Err(Packet::Unreadable);
     }
@@ -289,8 +298,11 @@ fn ipv6(frame: &Frame, start: usize) -> Result<Transport, Packet> {
         UDP => Ok(Transport {
             offset,
             end,
-            source: Source {
+            source: Address {
                 words: words(&header.src_addr),
+            },
+            destination: Address {
+                words: words(&header.dst_addr),
             },
             is_fragment,
         }),
@@ -312,11 +324,12 @@ fn words(address: &[u8; 16]) -> [u64; 2] {
 }
 
 #[inline(always)]
-fn udp(frame: &Frame, transport: Transport) -> Result<Udp, Packet> {
+fn udp(frame: &impl Frame, transport: Transport) -> Result<Udp, Packet> {
     let Transport {
         offset,
         end,
         source,
+        destination,
         is_fragment,
     } = transport;
     // IPv4 and IPv6, with and without options, become one walk of the verifier here.
@@ -324,8 +337,9 @@ fn udp(frame: &Frame, transport: Transport) -> Result<Udp, Packet> {
     let header = frame.header::<UdpHdr>(offset).ok_or(Packet::Unreadable)?;
     Ok(Udp {
         source,
+        destination,
         port: u16::from_be_bytes(header.dst),
-        stated: u16::from_be_bytes(header.len) as usize,
+        stated: frame.length(header.len),
         start: offset + UdpHdr::LEN,
         end,
         is_fragment,

@@ -1,0 +1,176 @@
+//! The filter on the host: the program's parser and classifier, counted as the program counts.
+//! Needs no privileges.
+
+use std::num::NonZeroUsize;
+
+use anyhow::Result;
+use lru::LruCache;
+use sip_filter_common::{
+    abi::{Address, MAX_PORTS, PortCount, PortSet, SourceCount, ToolCounts, ToolName, Totals},
+    classify::{self, Classification},
+    frame::SliceFrame,
+    packet::{self, Packet},
+    payload::SlicePayload,
+    signature::SignatureTable,
+    verdict::{DropSet, decide},
+};
+
+use super::Engine;
+use crate::{kernel::Load, stats::Counters};
+
+type Datagram<'a> = packet::Datagram<SlicePayload<'a>>;
+
+/// What the program makes of a frame before it classifies it.
+pub(super) enum Frame<'a> {
+    /// A datagram that is inspected.
+    Inspected(Datagram<'a>),
+    /// A later fragment.
+    Fragment,
+    /// Cut off or at odds with itself.
+    Unreadable,
+    /// Nobody's business here.
+    Other,
+}
+
+/// What is inspected.
+pub(super) struct Ports {
+    any: bool,
+    set: Box<PortSet>,
+}
+
+impl Ports {
+    pub(super) fn new(load: &Load<'_>) -> Self {
+        Self {
+            any: load.any_port,
+            set: Box::new(*load.ports),
+        }
+    }
+
+    /// Reads a frame as the program does.
+    pub(super) fn read<'a>(&self, frame: &'a [u8]) -> Frame<'a> {
+        let frame = SliceFrame(frame);
+        let udp = match packet::parse(&frame) {
+            Packet::Udp(udp) => udp,
+            Packet::LaterFragment => return Frame::Fragment,
+            Packet::Unreadable => return Frame::Unreadable,
+            Packet::Other => return Frame::Other,
+        };
+        let is_listed = self.set.contains(udp.port);
+        if !self.any && !is_listed {
+            return Frame::Other;
+        }
+        let Some(datagram) = udp.datagram(&frame) else {
+            return Frame::Unreadable;
+        };
+        if !is_listed && !classify::starts_like_sip(&datagram.payload) {
+            return Frame::Other;
+        }
+        Frame::Inspected(datagram)
+    }
+}
+
+/// The filter on the host.
+pub struct Host {
+    ports: Ports,
+    drop: DropSet,
+    signatures: Box<SignatureTable>,
+    tools: Vec<ToolName>,
+    totals: Totals,
+    tool_counts: ToolCounts,
+    /// By port.
+    port_counts: Vec<PortCount>,
+    /// Those quiet for longest are forgotten, as the kernel does.
+    sources: LruCache<Address, SourceCount>,
+}
+
+impl Host {
+    /// A filter that has seen nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the signatures do not fit their table.
+    pub fn new(load: &Load<'_>) -> Result<Self> {
+        let (signatures, tools) = load.signatures.table(&[])?;
+        let room = NonZeroUsize::new(load.sources as usize).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            ports: Ports::new(load),
+            drop: load.drop,
+            signatures,
+            tools,
+            totals: Totals::ZERO,
+            tool_counts: ToolCounts::ZERO,
+            port_counts: vec![PortCount::default(); MAX_PORTS as usize],
+            sources: LruCache::new(room),
+        })
+    }
+
+    fn classify(&self, datagram: &Datagram<'_>) -> Classification {
+        classify::classify(&datagram.payload, &self.signatures)
+    }
+
+    /// Counts an inspected datagram.
+    fn datagram(&mut self, datagram: &Datagram<'_>, time: u64) {
+        let found = self.classify(datagram);
+        let Classification { class, tool } = found;
+        let outcome = decide(self.drop, class, tool);
+        let hostile = tool.is_some_and(|tool| tool.is_hostile());
+        let dropped = u64::from(outcome.is_drop());
+        let bytes = datagram.length as u64;
+
+        let cell = &mut self.totals.cells[Totals::cell(class, hostile, outcome)];
+        cell.packets += 1;
+        cell.bytes += bytes;
+
+        if let Some(tool) = tool {
+            let count = &mut self.tool_counts.tools[usize::from(tool.tool())];
+            count.packets += 1;
+            count.dropped += dropped;
+            count.would_drop += u64::from(outcome.is_would_drop());
+        }
+
+        let port = &mut self.port_counts[usize::from(datagram.port)];
+        port.packets += 1;
+        port.scanner += u64::from(hostile);
+        port.dropped += dropped;
+
+        let new = || SourceCount {
+            first_seen: time,
+            last_seen: time,
+            ..SourceCount::ZERO
+        };
+        let source = self.sources.get_or_insert_mut(datagram.source, new);
+        source.count(class, hostile, outcome, 1);
+        source.bytes += bytes;
+        // Captures are not always in the order of time.
+        source.first_seen = source.first_seen.min(time);
+        source.last_seen = source.last_seen.max(time);
+        source.ports[SourceCount::port(datagram.port)] = 1;
+        if let Some(tool) = tool {
+            source.tools[usize::from(tool.tool())] = 1;
+        }
+    }
+}
+
+impl Engine for Host {
+    fn observe(&mut self, frame: &[u8], time: u64) -> Result<()> {
+        match self.ports.read(frame) {
+            Frame::Inspected(datagram) => self.datagram(&datagram, time),
+            Frame::Fragment => self.totals.fragments += 1,
+            Frame::Unreadable => self.totals.unreadable += 1,
+            Frame::Other => {}
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Result<Counters> {
+        let ports = (0..=u16::MAX).zip(self.port_counts.iter().copied());
+        let sources = self.sources.iter();
+        Ok(Counters {
+            totals: self.totals,
+            tool_counts: self.tool_counts,
+            tools: self.tools.clone(),
+            ports: ports.filter(|(_, count)| count.packets > 0).collect(),
+            sources: sources.map(|(source, count)| (*source, *count)).collect(),
+        })
+    }
+}
