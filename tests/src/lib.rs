@@ -3,14 +3,16 @@
 //! [`packet`] and [`messages`] say what is on the wire. [`namespace`] gives every test a
 //! network of its own, in which [`process`] runs programs, [`tools`] the real tools, [`registrar`] answers them and
 //! [`watch`] counts what passes. [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users start it, and
-//! [`stats`] what it says.
+//! [`stats`] what it says. [`corpus`] is what real programs have sent, recorded once.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
 
+pub mod corpus;
 pub mod kernel;
 pub mod messages;
 pub mod namespace;
+pub mod offload;
 pub mod packet;
 pub mod process;
 pub mod registrar;

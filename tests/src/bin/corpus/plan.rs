@@ -1,0 +1,417 @@
+//! What is run: a row for each program in each of its modes.
+//!
+//! A row says how to run it, who answers, and what it is to be taken for. Only real programs
+//! stand here, in the versions that the package managers have.
+
+/// Where a program is from.
+#[derive(Clone, Copy)]
+pub enum Source {
+    /// A package of Debian.
+    Debian(&'static str),
+    /// A package of PyPI and its version.
+    Python(&'static str, &'static str),
+    /// A package of npm and its version.
+    Npm(&'static str, &'static str),
+}
+
+/// Who is at the far end.
+#[derive(Clone, Copy)]
+pub enum Answering {
+    /// Nobody: the ports are closed.
+    Nobody,
+    /// The ports are open, and nothing answers.
+    Silence,
+    /// The registrar of the tests, at port 5060.
+    Registrar,
+    /// A phone that takes calls at port 5060.
+    Calls,
+    /// What a shell's command line starts there.
+    Shell(&'static str),
+}
+
+/// A run to be recorded.
+#[derive(Clone, Copy)]
+pub struct Planned {
+    /// The file's name, without its ending.
+    pub name: &'static str,
+    /// The program.
+    pub program: &'static str,
+    /// Where it is from.
+    pub source: Source,
+    /// The command line, as a shell reads it. It starts in an empty folder, which is its home.
+    pub command: &'static str,
+    /// Files in that folder.
+    pub files: &'static [(&'static str, &'static str)],
+    /// Who is at the far end.
+    pub answering: Answering,
+    /// How long it may take; then it is killed.
+    pub seconds: u64,
+    /// See [`Run::tool`](sip_filter_tests::corpus::Run::tool).
+    pub tool: &'static str,
+    /// See [`Run::kind`](sip_filter_tests::corpus::Run::kind).
+    pub kind: &'static str,
+    /// See [`Run::named_by`](sip_filter_tests::corpus::Run::named_by).
+    pub named_by: &'static str,
+    /// See [`Run::sure`](sip_filter_tests::corpus::Run::sure).
+    pub sure: bool,
+    /// See [`Run::note`](sip_filter_tests::corpus::Run::note).
+    pub note: &'static str,
+}
+
+/// What rows leave out.
+const HONEST: Planned = Planned {
+    name: "",
+    program: "",
+    source: Source::Debian(""),
+    command: "",
+    files: &[],
+    answering: Answering::Registrar,
+    seconds: 10,
+    tool: "",
+    kind: "",
+    named_by: "",
+    sure: false,
+    note: "",
+};
+
+const SIPVICIOUS: Planned = Planned {
+    source: Source::Debian("sipvicious"),
+    tool: "sipvicious",
+    kind: "scanner",
+    named_by: "User-Agent, From tag",
+    sure: true,
+    ..HONEST
+};
+const SVMAP: Planned = Planned {
+    program: "svmap",
+    ..SIPVICIOUS
+};
+const SVWAR: Planned = Planned {
+    program: "svwar",
+    ..SIPVICIOUS
+};
+const SVCRACK: Planned = Planned {
+    program: "svcrack",
+    ..SIPVICIOUS
+};
+const NEWEST: Source = Source::Python("sipvicious", "0.3.8");
+const OLDEST: Source = Source::Python("sipvicious", "0.3.0");
+
+const SIPSAK: Planned = Planned {
+    program: "sipsak",
+    source: Source::Debian("sipsak"),
+    tool: "sipsak",
+    kind: "testtool",
+    named_by: "User-Agent",
+    sure: true,
+    ..HONEST
+};
+const SIPP: Planned = Planned {
+    program: "sipp",
+    source: Source::Debian("sip-tester"),
+    answering: Answering::Calls,
+    tool: "sipp",
+    kind: "testtool",
+    named_by: "From user sipp, Subject",
+    sure: true,
+    ..HONEST
+};
+const NMAP: Planned = Planned {
+    program: "nmap",
+    source: Source::Debian("nmap"),
+    seconds: 30,
+    tool: "nmap",
+    kind: "scanner",
+    sure: true,
+    ..HONEST
+};
+
+/// Every run, in the manifest's order.
+pub const RUNS: &[Planned] = &[
+    Planned {
+        name: "svmap",
+        command: "svmap 192.0.2.10",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-unanswered",
+        command: "svmap 192.0.2.10",
+        answering: Answering::Silence,
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-compact",
+        command: "svmap --enablecompact 192.0.2.10",
+        named_by: "From tag, identity 100@1.1.1.1",
+        note: "compact header names and no User-Agent",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-ports",
+        command: "svmap -p5060-5065 192.0.2.10",
+        note: "the From tag names the port that the packet is for",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-network",
+        command: "svmap --randomize -t 0.05 198.51.100.8/29",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-ipv6",
+        command: "svmap -6 2001:db8::10",
+        note: "From and To name the target",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-invite",
+        command: "svmap -m INVITE 192.0.2.10",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-register",
+        command: "svmap -m REGISTER 192.0.2.10",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-fromname",
+        command: "svmap --fromname=office -e 200 192.0.2.10",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-newest",
+        source: NEWEST,
+        command: "sipvicious_svmap 192.0.2.10",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-newest-compact",
+        source: NEWEST,
+        command: "sipvicious_svmap --enablecompact 192.0.2.10",
+        named_by: "From tag, identity 100@1.1.1.1",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-newest-ipv6",
+        source: NEWEST,
+        command: "sipvicious_svmap -6 2001:db8::10",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-newest-invite",
+        source: NEWEST,
+        command: "sipvicious_svmap -m INVITE 192.0.2.10",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-oldest",
+        source: OLDEST,
+        command: "sipvicious_svmap 192.0.2.10",
+        ..SVMAP
+    },
+    Planned {
+        name: "svmap-oldest-compact",
+        source: OLDEST,
+        command: "sipvicious_svmap --enablecompact 192.0.2.10",
+        named_by: "From tag, identity 100@1.1.1.1",
+        ..SVMAP
+    },
+    Planned {
+        name: "svwar",
+        command: "svwar -e100-104 192.0.2.10",
+        ..SVWAR
+    },
+    Planned {
+        name: "svwar-register",
+        command: "svwar --force -m REGISTER -e100-104 192.0.2.10",
+        ..SVWAR
+    },
+    Planned {
+        name: "svwar-invite",
+        command: "svwar --force -m INVITE -e100-104 192.0.2.10",
+        answering: Answering::Calls,
+        ..SVWAR
+    },
+    Planned {
+        name: "svwar-options",
+        command: "svwar --force -m OPTIONS -e100-104 192.0.2.10",
+        ..SVWAR
+    },
+    Planned {
+        name: "svwar-compact",
+        command: "svwar --force --enablecompact -e100-104 192.0.2.10",
+        named_by: "From tag",
+        note: "compact header names and no User-Agent",
+        ..SVWAR
+    },
+    Planned {
+        name: "svwar-ipv6",
+        command: "svwar --force -6 -e100-104 2001:db8::10",
+        ..SVWAR
+    },
+    Planned {
+        name: "svwar-newest",
+        source: NEWEST,
+        command: "sipvicious_svwar --force -e100-104 192.0.2.10",
+        ..SVWAR
+    },
+    Planned {
+        name: "svwar-newest-invite",
+        source: NEWEST,
+        command: "sipvicious_svwar --force -m INVITE -e100-104 192.0.2.10",
+        answering: Answering::Calls,
+        ..SVWAR
+    },
+    Planned {
+        name: "svwar-oldest",
+        source: OLDEST,
+        command: "sipvicious_svwar --force -e100-104 192.0.2.10",
+        ..SVWAR
+    },
+    Planned {
+        name: "svcrack",
+        command: "svcrack -u104 -r1000-1003 192.0.2.10",
+        ..SVCRACK
+    },
+    Planned {
+        name: "svcrack-reusenonce",
+        source: NEWEST,
+        command: "sipvicious_svcrack -n -u104 -r1000-1003 192.0.2.10",
+        ..SVCRACK
+    },
+    Planned {
+        name: "svcrack-compact",
+        command: "svcrack --enablecompact -u104 -r1000-1003 192.0.2.10",
+        named_by: "From tag, Contact sip:123@1.1.1.1",
+        ..SVCRACK
+    },
+    Planned {
+        name: "svcrack-ipv6",
+        command: "svcrack -6 -u104 -r1000-1003 2001:db8::10",
+        ..SVCRACK
+    },
+    Planned {
+        name: "svcrack-newest",
+        source: NEWEST,
+        command: "sipvicious_svcrack -u104 -r1000-1003 192.0.2.10",
+        ..SVCRACK
+    },
+    Planned {
+        name: "svcrack-oldest",
+        source: OLDEST,
+        command: "sipvicious_svcrack -u104 -r1000-1003 192.0.2.10",
+        ..SVCRACK
+    },
+    Planned {
+        name: "svcrash",
+        program: "svcrash",
+        command: "svcrash -d 192.0.2.10 -p 5060",
+        named_by: "User-Agent Telkom Box 2.4",
+        note: "a response, which no tool is named from",
+        ..SIPVICIOUS
+    },
+    Planned {
+        name: "sipsak-options",
+        command: "sipsak -s sip:100@192.0.2.10",
+        ..SIPSAK
+    },
+    Planned {
+        name: "sipsak-usrloc",
+        command: "sipsak -U -a 1003 -C sip:101@192.0.2.66 -s sip:101@192.0.2.10",
+        ..SIPSAK
+    },
+    Planned {
+        name: "sipsak-flood",
+        command: "sipsak -F -e 8 -s sip:100@192.0.2.10",
+        ..SIPSAK
+    },
+    Planned {
+        name: "sipsak-random",
+        command: "sipsak -R -t 3 -s sip:100@192.0.2.10",
+        sure: false,
+        note: "up to 3 bytes of each packet are replaced at random, whatever they belong to",
+        ..SIPSAK
+    },
+    Planned {
+        name: "sipsak-traceroute",
+        command: "sipsak -T -s sip:100@192.0.2.10",
+        ..SIPSAK
+    },
+    Planned {
+        name: "sipp-uac",
+        command: "sipp -sn uac 192.0.2.10 -i 192.0.2.66 -m 2 -r 10 -d 100 -timeout 8 -nostdin",
+        ..SIPP
+    },
+    Planned {
+        name: "sipp-regexp",
+        command: "sipp -sn regexp 192.0.2.10 -i 192.0.2.66 -m 1 -timeout 8 -nostdin",
+        ..SIPP
+    },
+    Planned {
+        name: "sipp-branchc",
+        command: "sipp -sn branchc 192.0.2.10 -i 192.0.2.66 -m 1 -timeout 8 -nostdin",
+        answering: Answering::Shell("sipp -sn branchs -i 192.0.2.10 -nostdin"),
+        ..SIPP
+    },
+    Planned {
+        name: "nmap-udp-scan",
+        command: "nmap -n -Pn -sU -p5060 --max-retries 1 192.0.2.10",
+        named_by: "request URI sip:nm, branch foo, tag root",
+        answering: Answering::Silence,
+        ..NMAP
+    },
+    Planned {
+        name: "nmap-version",
+        command: "nmap -n -Pn -sU -sV -p5060 --max-retries 1 192.0.2.10",
+        named_by: "request URI sip:nm, branch foo, tag root",
+        ..NMAP
+    },
+    Planned {
+        name: "nmap-sip-methods",
+        command: "nmap -n -Pn -sU -p5060 --script sip-methods 192.0.2.10",
+        named_by: "User-Agent Nmap NSE; the scan's own probe by its URI sip:nm",
+        ..NMAP
+    },
+    Planned {
+        name: "nmap-sip-enum-users",
+        command: "nmap -n -Pn -sU -p5060 --script sip-enum-users --script-args 'sip-enum-users.minext=100,sip-enum-users.maxext=104,sip-enum-users.padding=3' 192.0.2.10",
+        named_by: "User-Agent Nmap NSE; the scan's own probe by its URI sip:nm",
+        ..NMAP
+    },
+    Planned {
+        name: "nmap-sip-brute",
+        command: "printf '104\\n' >users; printf '1000\\n1001\\n' >passwords; nmap -n -Pn -sU -p5060 --script sip-brute --script-args userdb=users,passdb=passwords,brute.threads=1 192.0.2.10",
+        named_by: "User-Agent Nmap NSE; the scan's own probe by its URI sip:nm",
+        ..NMAP
+    },
+    Planned {
+        name: "nmap-sip-call-spoof",
+        command: "nmap -n -Pn -sU -p5060 --script sip-call-spoof --script-args sip-call-spoof.extension=101,sip-call-spoof.timeout=1 192.0.2.10",
+        named_by: "User-Agent Nmap NSE or that of a phone, From; the scan's own probe by its URI sip:nm",
+        answering: Answering::Calls,
+        ..NMAP
+    },
+    Planned {
+        name: "masscan",
+        program: "masscan",
+        source: Source::Debian("masscan"),
+        command: "masscan -pU:5060 --rate 10 --wait 1 --adapter out0 --adapter-ip 192.0.2.66 --adapter-mac 02-00-00-00-00-01 --router-mac 02-00-00-00-00-02 198.51.100.8/30",
+        answering: Answering::Silence,
+        tool: "masscan",
+        kind: "scanner",
+        named_by: "RFC 3261's own OPTIONS example, in part twice",
+        sure: true,
+        ..HONEST
+    },
+    Planned {
+        name: "zmap",
+        program: "zmap",
+        source: Source::Debian("zmap"),
+        command: "zmap -M udp -p 5060 --probe-args=template:/usr/share/doc/zmap/examples/udp-probes/sip_options.tpl -r 10 -n 4 -c 1 -b /dev/null -i out0 -S 192.0.2.66 -G 02:00:00:00:00:02 198.51.100.8/30",
+        answering: Answering::Silence,
+        tool: "zmap",
+        kind: "scanner",
+        named_by: "the shape of its template",
+        ..HONEST
+    },
+];
