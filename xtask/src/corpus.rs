@@ -13,7 +13,13 @@ use crate::{
 };
 
 /// Packages of PyPI, each version in a folder of its own.
-const PYTHON: [(&str, &str); 2] = [("sipvicious", "0.3.8"), ("sipvicious", "0.3.0")];
+const PYTHON: [(&str, &str); 5] = [
+    ("sipvicious", "0.3.8"),
+    ("sipvicious", "0.3.0"),
+    ("siprobo", "1.0.0"),
+    ("pjsua2-python", "2.15.1.post1"),
+    ("pyVoIP", "1.6.8"),
+];
 /// Packages of npm, all in one folder.
 const NPM: [(&str, &str); 1] = [("sip", "0.0.6")];
 

@@ -30,10 +30,11 @@ const TOOLS: [(&str, &str); 6] = [
 ];
 
 /// The programs that the corpus is recorded from besides, and what installs others.
-const RECORDED: [(&str, &str); 9] = [
+const RECORDED: [(&str, &str); 10] = [
     ("nmap", "nmap"),
     ("masscan", "masscan"),
     ("zmap", "zmap"),
+    ("hydra", "hydra"),
     ("baresip", "baresip-core"),
     ("linphonec", "linphone-cli"),
     ("kamailio", "kamailio"),

@@ -126,6 +126,43 @@ const NMAP: Planned = Planned {
     ..HONEST
 };
 
+const BARESIP: Planned = Planned {
+    program: "baresip",
+    source: Source::Debian("baresip-core"),
+    files: &[("baresip.config", include_str!("files/baresip.config"))],
+    ..HONEST
+};
+const LINPHONE: Planned = Planned {
+    program: "linphonec",
+    source: Source::Debian("linphone-cli"),
+    files: &[("linphonerc", include_str!("files/linphonerc"))],
+    seconds: 15,
+    ..HONEST
+};
+const PJSIP: Planned = Planned {
+    program: "pjsua2",
+    source: Source::Python("pjsua2-python", "2.15.1.post1"),
+    files: &[("pjsua.py", include_str!("files/pjsua.py"))],
+    ..HONEST
+};
+const PYVOIP: Planned = Planned {
+    program: "pyVoIP",
+    source: Source::Python("pyVoIP", "1.6.8"),
+    files: &[("pyvoip.py", include_str!("files/pyvoip.py"))],
+    ..HONEST
+};
+const KAMAILIO: Planned = Planned {
+    program: "kamailio",
+    source: Source::Debian("kamailio"),
+    files: &[
+        ("kamailio.cfg", include_str!("files/kamailio.cfg")),
+        ("gateways", include_str!("files/gateways")),
+    ],
+    answering: Answering::Silence,
+    seconds: 5,
+    ..HONEST
+};
+
 /// Every run, in the manifest's order.
 pub const RUNS: &[Planned] = &[
     Planned {
@@ -413,5 +450,126 @@ pub const RUNS: &[Planned] = &[
         kind: "scanner",
         named_by: "the shape of its template",
         ..HONEST
+    },
+    Planned {
+        name: "hydra",
+        program: "hydra",
+        source: Source::Debian("hydra"),
+        command: "printf '1000\\n1001\\n' >passwords; hydra -t 1 -l 104 -P passwords sip://192.0.2.10",
+        tool: "hydra",
+        kind: "cracker",
+        named_by: "Call-ID 1337@; no branch, no tag, no User-Agent",
+        sure: true,
+        ..HONEST
+    },
+    Planned {
+        name: "siprobo",
+        program: "siprobo",
+        source: Source::Python("siprobo", "1.0.0"),
+        command: "python3 -c \"import wave; w = wave.open('a.wav', 'wb'); w.setparams((1, 2, 8000, 0, 'NONE', '')); w.writeframes(bytes(1600))\"; siprobo --host 192.0.2.10 --phone 101 --wav a.wav --ring-timeout 3",
+        answering: Answering::Calls,
+        note: "calls a number and plays a file",
+        ..HONEST
+    },
+    Planned {
+        name: "siprobo-diag",
+        program: "siprobo-diag",
+        source: Source::Python("siprobo", "1.0.0"),
+        command: "siprobo-diag --host 192.0.2.10",
+        ..HONEST
+    },
+    Planned {
+        name: "baresip",
+        command: "mkdir c && mv baresip.config c/config && echo '<sip:101@192.0.2.10>;auth_pass=1003;regint=60' >c/accounts && baresip -f c -e '/options sip:102@192.0.2.10' -t 3",
+        ..BARESIP
+    },
+    Planned {
+        name: "baresip-call",
+        command: "mkdir c && mv baresip.config c/config && echo '<sip:101@192.0.2.10>;regint=0' >c/accounts && baresip -f c -e '/dial sip:102@192.0.2.10' -t 3",
+        answering: Answering::Calls,
+        ..BARESIP
+    },
+    Planned {
+        name: "linphone",
+        command: "mkdir -p .local/share/linphone; (sleep 3; echo 'call sip:102@192.0.2.10'; sleep 2; echo terminate; sleep 1; echo quit) | linphonec -c linphonerc",
+        ..LINPHONE
+    },
+    Planned {
+        name: "linphone-call",
+        command: "mkdir -p .local/share/linphone; (sleep 3; echo 'call sip:102@192.0.2.10'; sleep 2; echo terminate; sleep 1; echo quit) | linphonec -c linphonerc",
+        answering: Answering::Calls,
+        ..LINPHONE
+    },
+    Planned {
+        name: "twinkle",
+        program: "twinkle-console",
+        source: Source::Debian("twinkle-console"),
+        command: "mkdir .twinkle; printf 'user_name=101\\nuser_domain=192.0.2.10\\nauth_name=101\\nauth_pass=1003\\n' >.twinkle/phone.cfg; (sleep 2; echo 'options sip:102@192.0.2.10'; echo 'call 102'; sleep 3; echo bye; sleep 1; echo quit) | twinkle-console phone.cfg",
+        ..HONEST
+    },
+    Planned {
+        name: "pjsip",
+        command: "python3 pjsua.py",
+        ..PJSIP
+    },
+    Planned {
+        name: "pjsip-call",
+        command: "python3 pjsua.py 'Example Phone 1.0'",
+        answering: Answering::Calls,
+        ..PJSIP
+    },
+    Planned {
+        name: "pyvoip",
+        command: "python3 pyvoip.py",
+        ..PYVOIP
+    },
+    Planned {
+        name: "sofia-sip-options",
+        program: "sip-options",
+        source: Source::Debian("sofia-sip-bin"),
+        command: "sip-options sip:101@192.0.2.10",
+        ..HONEST
+    },
+    Planned {
+        name: "net-sip",
+        program: "Net::SIP",
+        source: Source::Debian("libnet-sip-perl"),
+        command: "perl net-sip.pl",
+        files: &[("net-sip.pl", include_str!("files/net-sip.pl"))],
+        ..HONEST
+    },
+    Planned {
+        name: "npm-sip",
+        program: "sip",
+        source: Source::Npm("sip", "0.0.6"),
+        command: "node sip.js",
+        files: &[("sip.js", include_str!("files/sip.js"))],
+        note: "a library; the program that uses it writes all header fields but Via itself",
+        ..HONEST
+    },
+    Planned {
+        name: "kamailio-dispatcher",
+        command: "kamailio -DD -E -w $PWD -f kamailio.cfg -Y . -A DISPATCHER",
+        answering: Answering::Registrar,
+        note: "asks every second whether the gateway is there",
+        ..KAMAILIO
+    },
+    Planned {
+        name: "kamailio-nathelper",
+        command: "(sleep 1; sipsak -U -x 60 -C sip:101@192.0.2.10:5060 -s sip:101@192.0.2.66) & kamailio -DD -E -w $PWD -f kamailio.cfg -Y .",
+        note: "keeps the NAT binding of a phone open",
+        ..KAMAILIO
+    },
+    Planned {
+        name: "kamailio-nathelper-options",
+        command: "(sleep 1; sipsak -U -x 60 -C sip:101@192.0.2.10:5060 -s sip:101@192.0.2.66) & kamailio -DD -E -w $PWD -f kamailio.cfg -Y . -A SIPPING",
+        note: "keeps the NAT binding of a phone open by OPTIONS without User-Agent",
+        ..KAMAILIO
+    },
+    Planned {
+        name: "kamailio-nathelper-info",
+        command: "(sleep 1; sipsak -U -x 60 -C sip:101@192.0.2.10:5060 -s sip:101@192.0.2.66) & kamailio -DD -E -w $PWD -f kamailio.cfg -Y . -A SIPPING -A INFO",
+        note: "keeps the NAT binding of a phone open by INFO",
+        ..KAMAILIO
     },
 ];

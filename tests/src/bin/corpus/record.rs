@@ -55,6 +55,8 @@ pub fn record(planned: &Planned) -> (Run, Vec<Frame>) {
         namespace.inside(|| offload::complete_checksums(interface));
     }
     link.route_a_network_to_the_server();
+    // Some programs ask for the way to everywhere to find their own address. It ends here.
+    link.outside.ip(&format!("route add default via {SERVER}"));
     let folder = Folder::new();
     let mut hosts = "127.0.0.1 localhost\n".to_owned();
     for (address, names) in HOSTS {
