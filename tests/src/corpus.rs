@@ -7,6 +7,7 @@
 
 use std::{
     fs::{self, File},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,6 +19,10 @@ use pcap_file::{
 use serde::{Deserialize, Serialize};
 use sip_filter_common::sip::MessageClass;
 
+/// How many packets of a run are kept.
+pub const KEPT: usize = 8;
+/// The ports that packets of the corpus are to.
+pub const PORTS: RangeInclusive<u16> = 5060..=5100;
 /// The manifest's name.
 pub const MANIFEST: &str = "manifest.toml";
 

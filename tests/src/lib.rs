@@ -19,5 +19,6 @@ pub mod registrar;
 pub mod sip_filter;
 pub mod stats;
 pub mod tools;
+pub mod torture;
 mod vlan;
 pub mod watch;

@@ -12,14 +12,12 @@ use etherparse::{NetSlice, SlicedPacket, TransportSlice, UdpSlice};
 use sip_filter_common::tool::Kind;
 use sip_filter_tests::corpus::{self, Entry};
 
-/// How many packets a run may have.
-const PACKETS: usize = 8;
 /// How many bytes a file may have.
 const FILE_BYTES: u64 = 20 << 10;
 /// How many bytes all of them may have.
 const ALL_BYTES: u64 = 500 << 10;
 
-/// What the names of a folder's files end in.
+/// The names of a folder's files.
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     entries
@@ -43,7 +41,7 @@ fn every_row_says_what_its_packets_are() {
     for Entry { run, frames } in corpus::entries() {
         let file = &run.file;
         assert_eq!(run.classes().len(), frames.len(), "{file}");
-        assert!((1..=PACKETS).contains(&frames.len()), "{file}");
+        assert!((1..=corpus::KEPT).contains(&frames.len()), "{file}");
         for (what, text) in [
             ("program", &run.program),
             ("version", &run.version),
@@ -73,7 +71,7 @@ fn every_frame_is_a_whole_datagram_to_an_inspected_port() {
                 panic!("{what} is no UDP datagram: {packet:?}")
             };
             let port = udp.destination_port();
-            assert!((5060..=5100).contains(&port), "{what} is to port {port}");
+            assert!(corpus::PORTS.contains(&port), "{what} is to port {port}");
             assert_eq!(
                 Some(udp.checksum()),
                 expected_checksum(&packet, udp),

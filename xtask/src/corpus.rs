@@ -1,44 +1,84 @@
-//! Records the corpus. Installs the programs that are recorded, those of PyPI and npm into
-//! `.tools` of this checkout, and starts a binary of the tests package, which runs them in
-//! network namespaces.
+//! Records the corpus: installs the programs that are recorded, and starts a binary of the tests
+//! package, which runs them in network namespaces. That binary says which programs it needs; the
+//! packages of PyPI and npm among them go into `.tools` of this checkout.
 
-use std::{ffi::OsString, fs, io, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs, io,
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
+    apt::Apt,
     build, command, privilege,
     setup::{self, Purpose},
     workspace::Workspace,
 };
 
-/// Packages of PyPI, each version in a folder of its own.
-const PYTHON: [(&str, &str); 5] = [
-    ("sipvicious", "0.3.8"),
-    ("sipvicious", "0.3.0"),
-    ("siprobo", "1.0.0"),
-    ("pjsua2-python", "2.15.1.post1"),
-    ("pyVoIP", "1.6.8"),
-];
-/// Packages of npm, all in one folder.
-const NPM: [(&str, &str); 1] = [("sip", "0.0.6")];
-
 /// What `cargo xtask corpus` does.
 pub fn record(workspace: &Workspace, names: &[OsString]) -> Result<()> {
     privilege::require_root()?;
-    let bpf_rustc = setup::prepare(workspace, Purpose::Corpus)?;
-    let tools = workspace.tools();
-    for (package, version) in PYTHON {
-        install_python(&tools, package, version)?;
-    }
-    for (package, version) in NPM {
-        install_npm(&tools, package, version)?;
-    }
+    let bpf_rustc = setup::prepare(workspace, Purpose::Test)?;
     // The tests package is built around them.
     build::ebpf(workspace, &bpf_rustc)?;
+    let needed = command::read(binary(workspace).args(["--", "--packages"]))?;
+    install(&workspace.tools(), &needed)?;
+    let mut recorder = binary(workspace);
+    command::run(privilege::run_as_root(&mut recorder)?.arg("--").args(names))
+}
+
+fn binary(workspace: &Workspace) -> Command {
     let mut cargo = workspace.cargo();
     cargo.args(["run", "--package", "sip-filter-tests", "--bin", "corpus"]);
-    command::run(privilege::run_as_root(&mut cargo)?.arg("--").args(names))
+    cargo
+}
+
+/// Installs packages that are listed as `debian NAME`, `pypi NAME VERSION` or `npm NAME VERSION`.
+fn install(tools: &Path, needed: &str) -> Result<()> {
+    let mut debian = BTreeSet::new();
+    let mut others = Vec::new();
+    for line in needed.lines() {
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            ["debian", name] => {
+                debian.insert(*name);
+            }
+            ["pypi", name, version] => {
+                debian.insert("python3-venv");
+                others.push((install_python as fn(&_, &_, &_) -> _, *name, *version));
+            }
+            ["npm", name, version] => {
+                if command::on_path("npm").is_none() {
+                    debian.insert("npm");
+                }
+                others.push((install_npm, *name, *version));
+            }
+            _ => bail!("no package: {line}"),
+        }
+    }
+    debian.retain(|package| !is_installed(package));
+    if !debian.is_empty() {
+        let packages: Vec<_> = debian.into_iter().collect();
+        Apt::find()
+            .context("no apt-get here that needs no password")
+            .and_then(|apt| apt.install(&packages))
+            .with_context(|| format!("apt-get install {}", packages.join(" ")))?;
+    }
+    for (install, name, version) in others {
+        install(tools, name, version)?;
+    }
+    Ok(())
+}
+
+fn is_installed(package: &str) -> bool {
+    let mut ask = Command::new("dpkg-query");
+    ask.args(["--show", "--showformat=${db:Status-Status}", package])
+        .stderr(Stdio::null());
+    ask.output()
+        .is_ok_and(|output| output.stdout == b"installed")
 }
 
 /// Installs the package with what it needs into `python/PACKAGE-VERSION`.
@@ -49,17 +89,14 @@ fn install_python(tools: &Path, package: &str, version: &str) -> Result<()> {
     if done.is_file() {
         return Ok(());
     }
-    eprintln!(
-        "setup: installing {package} {version} into {}",
-        folder.display()
-    );
+    eprintln!("setup: installing {package} {version} of PyPI into .tools");
     command::run(
+        // The one that python3-venv belongs to, whatever else is on the PATH.
         Command::new("/usr/bin/python3")
             .args(["-m", "venv", "--clear"])
             .arg(&folder)
             .stdout(io::stderr()),
-    )
-    .context("Python packages need python3-venv: apt-get install python3-venv")?;
+    )?;
     command::run(
         Command::new(folder.join("bin/pip"))
             .args(["install", "--quiet", "--disable-pip-version-check"])
@@ -69,16 +106,13 @@ fn install_python(tools: &Path, package: &str, version: &str) -> Result<()> {
     fs::write(&done, "").with_context(|| format!("cannot write {}", done.display()))
 }
 
-/// Installs the package into `npm`.
+/// Installs the package into `npm/PACKAGE-VERSION`.
 fn install_npm(tools: &Path, package: &str, version: &str) -> Result<()> {
-    let folder = tools.join("npm");
+    let folder = tools.join(format!("npm/{package}-{version}"));
     if folder.join("node_modules").join(package).is_dir() {
         return Ok(());
     }
-    eprintln!(
-        "setup: installing {package} {version} into {}",
-        folder.display()
-    );
+    eprintln!("setup: installing {package} {version} of npm into .tools");
     command::run(
         Command::new("npm")
             .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
@@ -86,5 +120,4 @@ fn install_npm(tools: &Path, package: &str, version: &str) -> Result<()> {
             .arg(format!("{package}@{version}"))
             .stdout(io::stderr()),
     )
-    .context("npm packages need npm: apt-get install npm")
 }

@@ -29,20 +29,6 @@ const TOOLS: [(&str, &str); 6] = [
     ("sipp", "sip-tester"),
 ];
 
-/// The programs that the corpus is recorded from besides, and what installs others.
-const RECORDED: [(&str, &str); 10] = [
-    ("nmap", "nmap"),
-    ("masscan", "masscan"),
-    ("zmap", "zmap"),
-    ("hydra", "hydra"),
-    ("baresip", "baresip-core"),
-    ("linphonec", "linphone-cli"),
-    ("kamailio", "kamailio"),
-    ("twinkle-console", "twinkle-console"),
-    ("sip-options", "sofia-sip-bin"),
-    ("npm", "npm"),
-];
-
 /// What a machine is to be ready for. Each includes the ones before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Purpose {
@@ -52,8 +38,6 @@ pub enum Purpose {
     Run,
     /// Sending real tools' traffic through it: tests and demo
     Test,
-    /// Recording what more of them send
-    Corpus,
 }
 
 /// Installs what `purpose` needs and this machine lacks. Returns the compiler for the eBPF
@@ -65,10 +49,7 @@ pub fn prepare(workspace: &Workspace, purpose: Purpose) -> Result<BpfRustc> {
         mount_bpffs();
     }
     if purpose >= Purpose::Test {
-        install_tools(&TOOLS);
-    }
-    if purpose >= Purpose::Corpus {
-        install_tools(&RECORDED);
+        install_tools();
     }
     Ok(bpf_rustc)
 }
@@ -127,10 +108,9 @@ fn mount_bpffs() {
 }
 
 /// A test whose tool is missing fails and names it; the others still run.
-fn install_tools(tools: &[(&str, &str)]) {
-    let missing: Vec<_> = tools
-        .iter()
-        .copied()
+fn install_tools() {
+    let missing: Vec<_> = TOOLS
+        .into_iter()
         .filter(|(tool, _)| command::on_path(tool).is_none())
         .collect();
     if missing.is_empty() {

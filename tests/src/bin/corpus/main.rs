@@ -19,6 +19,8 @@ use std::{
 
 use sip_filter_tests::corpus::{self, Run};
 
+use crate::plan::Source;
+
 /// Set by Ctrl-C and SIGTERM; every wait looks at it.
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
@@ -29,6 +31,10 @@ fn main() -> ExitCode {
         eprintln!("corpus: {cause}");
     }));
     let wanted: Vec<_> = std::env::args().skip(1).collect();
+    if wanted == ["--packages"] {
+        list_packages();
+        return ExitCode::SUCCESS;
+    }
     let mut recorded: BTreeMap<String, Run> = corpus::runs()
         .into_iter()
         .map(|run| (run.file.clone(), run))
@@ -68,6 +74,23 @@ fn main() -> ExitCode {
     }
     eprintln!("corpus: not recorded: {}", failed.join(", "));
     ExitCode::FAILURE
+}
+
+/// Says which packages the programs come in, for `cargo xtask corpus` to install.
+fn list_packages() {
+    let mut packages: Vec<_> = plan::RUNS
+        .iter()
+        .map(|planned| match planned.source {
+            Source::Debian(name) => format!("debian {name}"),
+            Source::Python(name, version) => format!("pypi {name} {version}"),
+            Source::Npm(name, version) => format!("npm {name} {version}"),
+        })
+        .collect();
+    packages.sort();
+    packages.dedup();
+    for package in packages {
+        println!("{package}");
+    }
 }
 
 fn stop_on_signals() {

@@ -17,8 +17,6 @@ pub enum Source {
 /// Who is at the far end.
 #[derive(Clone, Copy)]
 pub enum Answering {
-    /// Nobody: the ports are closed.
-    Nobody,
     /// The ports are open, and nothing answers.
     Silence,
     /// The registrar of the tests, at port 5060.

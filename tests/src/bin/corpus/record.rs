@@ -13,7 +13,7 @@ use std::{
 };
 
 use sip_filter_tests::{
-    corpus::{Frame, Run},
+    corpus::{Frame, KEPT, PORTS, Run},
     namespace::{FILTERED, Folder, Link, Namespace, OUTSIDE, SCANNER, SERVER},
     offload,
     packet::{RECEIVER_MAC, SENDER_MAC},
@@ -28,10 +28,6 @@ use crate::{
     plan::{Answering, Planned, Source},
 };
 
-/// How many packets of a run are kept.
-const KEPT: usize = 8;
-/// The ports that sip-filter inspects unless told otherwise.
-const PORTS: [std::ops::RangeInclusive<u16>; 2] = [5060..=5100, 6060..=6060];
 /// How often a run is looked at.
 const STEP: Duration = Duration::from_millis(50);
 
@@ -130,10 +126,9 @@ impl Far {
             _programs: Vec::new(),
         };
         match answering {
-            Answering::Nobody => {}
             Answering::Silence => {
                 let silent = |port| UdpSocket::bind(("::", port));
-                let sockets = server.inside(|| PORTS.into_iter().flatten().map(silent).collect());
+                let sockets = server.inside(|| PORTS.map(silent).collect());
                 far._sockets = match sockets {
                     Ok(sockets) => sockets,
                     Err(error) => panic!("no sockets that stay silent: {error}"),
@@ -179,8 +174,9 @@ fn start(
         .env("HOME", folder.path())
         .env_remove("XDG_RUNTIME_DIR")
         .env("PATH", path_with(source));
-    if let Source::Npm(..) = source {
-        command.env("NODE_PATH", installed().join("npm/node_modules"));
+    if let Source::Npm(package, version) = source {
+        let folder = installed().join(format!("npm/{package}-{version}"));
+        command.env("NODE_PATH", folder.join("node_modules"));
     }
     Running::start(command)
 }
@@ -234,10 +230,9 @@ fn write(path: &Path, text: &str) {
 
 /// What is kept: at least one packet of each class to each port, and then the first ones.
 fn choose(datagrams: Vec<Datagram>) -> Vec<Datagram> {
-    let inspected = |port: u16| PORTS.iter().any(|range| range.contains(&port));
     let sent: Vec<_> = datagrams
         .into_iter()
-        .filter(|datagram| datagram.sent && inspected(datagram.destination.port()))
+        .filter(|datagram| datagram.sent && PORTS.contains(&datagram.destination.port()))
         .collect();
     let mut met = HashSet::new();
     let is_new =
