@@ -110,7 +110,7 @@ const SIPP: Planned = Planned {
     answering: Answering::Calls,
     tool: "sipp",
     kind: "testtool",
-    named_by: "From user sipp, Subject",
+    named_by: "From tag with SIPpTag in it; From user sipp; Subject Performance Test",
     sure: true,
     ..HONEST
 };
@@ -315,6 +315,11 @@ pub const RUNS: &[Planned] = &[
         ..SVCRACK
     },
     Planned {
+        name: "svcrack-invite",
+        command: "svcrack -m INVITE -u104 -r1000-1003 192.0.2.10",
+        ..SVCRACK
+    },
+    Planned {
         name: "svcrack-compact",
         command: "svcrack --enablecompact -u104 -r1000-1003 192.0.2.10",
         named_by: "From tag, Contact sip:123@1.1.1.1",
@@ -385,45 +390,59 @@ pub const RUNS: &[Planned] = &[
     Planned {
         name: "sipp-branchc",
         command: "sipp -sn branchc 192.0.2.10 -i 192.0.2.66 -m 1 -timeout 8 -nostdin",
+        named_by: "From tag with SIPpTag in it",
+        note: "neither the From user sipp nor, in all requests, the Subject",
         answering: Answering::Shell("sipp -sn branchs -i 192.0.2.10 -nostdin"),
         ..SIPP
     },
     Planned {
         name: "nmap-udp-scan",
         command: "nmap -n -Pn -sU -p5060 --max-retries 1 192.0.2.10",
-        named_by: "request URI sip:nm, branch foo, tag root",
         answering: Answering::Silence,
+        tool: "",
+        kind: "",
+        sure: false,
+        note: "empty datagrams, which anything may send to keep a binding open",
         ..NMAP
     },
     Planned {
         name: "nmap-version",
         command: "nmap -n -Pn -sU -sV -p5060 --max-retries 1 192.0.2.10",
         named_by: "request URI sip:nm, branch foo, tag root",
+        note: "begins with empty datagrams, ends with a question to a time server",
         ..NMAP
     },
     Planned {
         name: "nmap-sip-methods",
         command: "nmap -n -Pn -sU -p5060 --script sip-methods 192.0.2.10",
-        named_by: "User-Agent Nmap NSE; the scan's own probe by its URI sip:nm",
+        named_by: "User-Agent Nmap NSE",
         ..NMAP
     },
     Planned {
         name: "nmap-sip-enum-users",
         command: "nmap -n -Pn -sU -p5060 --script sip-enum-users --script-args 'sip-enum-users.minext=100,sip-enum-users.maxext=104,sip-enum-users.padding=3' 192.0.2.10",
-        named_by: "User-Agent Nmap NSE; the scan's own probe by its URI sip:nm",
+        named_by: "User-Agent Nmap NSE",
         ..NMAP
     },
     Planned {
         name: "nmap-sip-brute",
         command: "printf '104\\n' >users; printf '1000\\n1001\\n' >passwords; nmap -n -Pn -sU -p5060 --script sip-brute --script-args userdb=users,passdb=passwords,brute.threads=1 192.0.2.10",
-        named_by: "User-Agent Nmap NSE; the scan's own probe by its URI sip:nm",
+        named_by: "User-Agent Nmap NSE",
         ..NMAP
     },
     Planned {
         name: "nmap-sip-call-spoof",
         command: "nmap -n -Pn -sU -p5060 --script sip-call-spoof --script-args sip-call-spoof.extension=101,sip-call-spoof.timeout=1 192.0.2.10",
-        named_by: "User-Agent Nmap NSE or that of a phone, From; the scan's own probe by its URI sip:nm",
         answering: Answering::Calls,
+        named_by: "Allow with a blank before its first comma, CSeq 1234",
+        note: "calls itself Ekiga",
+        ..NMAP
+    },
+    Planned {
+        name: "nmap-sip-call-spoof-renamed",
+        command: "nmap -n -Pn -sU -p5060 --script sip-call-spoof --script-args 'sip-call-spoof.ua=\"Example Phone 1.0\",sip-call-spoof.from=Desk,sip-call-spoof.extension=101,sip-call-spoof.timeout=1' 192.0.2.10",
+        answering: Answering::Calls,
+        named_by: "Allow with a blank before its first comma, CSeq 1234",
         ..NMAP
     },
     Planned {
@@ -569,5 +588,27 @@ pub const RUNS: &[Planned] = &[
         command: "(sleep 1; sipsak -U -x 60 -C sip:101@192.0.2.10:5060 -s sip:101@192.0.2.66) & kamailio -DD -E -w $PWD -f kamailio.cfg -Y . -A SIPPING -A INFO",
         note: "keeps the NAT binding of a phone open by INFO",
         ..KAMAILIO
+    },
+    Planned {
+        name: "kamailio-relay",
+        command: "mkdir c && sed s/192.0.2.66/192.0.2.20/ baresip.config >c/config && echo '<sip:101@192.0.2.10>;regint=0;outbound=\"sip:192.0.2.66\"' >c/accounts && (sleep 1; baresip -f c -e '/dial sip:102@192.0.2.10' -t 3) & kamailio -DD -E -w $PWD -f kamailio.cfg -Y .",
+        files: &[
+            ("kamailio.cfg", include_str!("files/kamailio.cfg")),
+            ("baresip.config", include_str!("files/baresip.config")),
+        ],
+        answering: Answering::Calls,
+        note: "passes on the INVITE of a phone, which sends the rest of its call itself",
+        ..KAMAILIO
+    },
+    Planned {
+        name: "sippy-b2bua",
+        program: "b2bua_simple",
+        source: Source::Python("sippy", "2.5.0"),
+        command: "mkdir c && sed s/192.0.2.66/192.0.2.20/ baresip.config >c/config && echo '<sip:101@192.0.2.10>;regint=0;outbound=\"sip:192.0.2.66\"' >c/accounts && (sleep 1; baresip -f c -e '/dial sip:102@192.0.2.10' -t 3) & b2bua_simple -f -l 192.0.2.66 -p 5060 -n 192.0.2.10:5060",
+        files: &[("baresip.config", include_str!("files/baresip.config"))],
+        answering: Answering::Calls,
+        seconds: 6,
+        note: "calls on behalf of baresip",
+        ..HONEST
     },
 ];
