@@ -7,11 +7,13 @@
 
 use std::{
     fs::{self, File},
+    net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use etherparse::{NetSlice, SlicedPacket, TransportSlice, UdpSlice};
 use pcap_file::{
     DataLink, Endianness,
     pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter},
@@ -89,6 +91,51 @@ pub struct Frame {
     pub at: Duration,
     /// Its bytes from the Ethernet header on, without the frame check sequence.
     pub bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// What its UDP datagram carries.
+    ///
+    /// # Panics
+    ///
+    /// If it holds no whole datagram.
+    pub fn payload(&self) -> &[u8] {
+        self.datagram().0.payload()
+    }
+
+    /// Where it is from and where it is to.
+    ///
+    /// # Panics
+    ///
+    /// If it holds no whole datagram.
+    pub fn addresses(&self) -> [SocketAddr; 2] {
+        let (udp, addresses) = self.datagram();
+        let [source, destination] = addresses;
+        [
+            SocketAddr::new(source, udp.source_port()),
+            SocketAddr::new(destination, udp.destination_port()),
+        ]
+    }
+
+    fn datagram(&self) -> (UdpSlice<'_>, [IpAddr; 2]) {
+        let packet = SlicedPacket::from_ethernet(&self.bytes)
+            .unwrap_or_else(|error| panic!("a frame cannot be read: {error}"));
+        let addresses: [IpAddr; 2] = match &packet.net {
+            Some(NetSlice::Ipv4(ip)) => [
+                ip.header().source_addr().into(),
+                ip.header().destination_addr().into(),
+            ],
+            Some(NetSlice::Ipv6(ip)) => [
+                ip.header().source_addr().into(),
+                ip.header().destination_addr().into(),
+            ],
+            other => panic!("no IP packet: {other:?}"),
+        };
+        match packet.transport {
+            Some(TransportSlice::Udp(udp)) => (udp, addresses),
+            other => panic!("no UDP datagram: {other:?}"),
+        }
+    }
 }
 
 /// All runs with their packets, in the manifest's order.

@@ -3,7 +3,8 @@
 //! [`packet`] and [`messages`] say what is on the wire. [`namespace`] gives every test a
 //! network of its own, in which [`process`] runs programs, [`tools`] the real tools, [`registrar`] answers them and
 //! [`watch`] counts what passes. [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users start it, and
-//! [`stats`] what it says. [`corpus`] is what real programs have sent, recorded once.
+//! [`stats`] what it says. [`corpus`] is what real programs have sent, recorded once, and
+//! [`torture`] what the RFCs thought up.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.

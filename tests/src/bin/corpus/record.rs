@@ -37,33 +37,8 @@ const STEP: Duration = Duration::from_millis(50);
 ///
 /// If a program is missing, or has sent nothing.
 pub fn record(planned: &Planned) -> (Run, Vec<Frame>) {
-    let link = Link::new();
-    for (namespace, interface, mac) in [
-        (&link.server, FILTERED, RECEIVER_MAC),
-        (&link.outside, OUTSIDE, SENDER_MAC),
-    ] {
-        let mut address = String::new();
-        for byte in mac {
-            let colon = if address.is_empty() { "" } else { ":" };
-            let _ = write!(address, "{colon}{byte:02x}");
-        }
-        namespace.ip(&format!("link set {interface} address {address}"));
-        namespace.inside(|| offload::complete_checksums(interface));
-    }
-    link.route_a_network_to_the_server();
-    // Some programs ask for the way to everywhere to find their own address. It ends here.
-    link.outside.ip(&format!("route add default via {SERVER}"));
-    let folder = Folder::new();
-    let mut hosts = "127.0.0.1 localhost\n".to_owned();
-    for (address, names) in HOSTS {
-        let _ = writeln!(hosts, "{address} {names}");
-    }
-    write(&folder.path().join("hosts"), &hosts);
-    // No name server: what is not in the list of hosts is not found.
-    write(&folder.path().join("resolv.conf"), "");
-    for (name, text) in planned.files {
-        write(&folder.path().join(name), text);
-    }
+    let link = link();
+    let folder = folder(planned);
     let watch = Watch::on(&link.outside, OUTSIDE);
     let wrote = {
         let _answering = Far::start(&link.server, &folder, planned.answering);
@@ -109,6 +84,43 @@ pub fn record(planned: &Planned) -> (Run, Vec<Frame>) {
         note: note.to_owned(),
     };
     (run, frames)
+}
+
+/// A link whose frames are the same wherever it is made, but for what the programs put in.
+fn link() -> Link {
+    let link = Link::new();
+    for (namespace, interface, mac) in [
+        (&link.server, FILTERED, RECEIVER_MAC),
+        (&link.outside, OUTSIDE, SENDER_MAC),
+    ] {
+        let address = mac.map(|byte| format!("{byte:02x}")).join(":");
+        namespace.ip(&format!("link set {interface} address {address}"));
+        namespace.inside(|| offload::complete_checksums(interface));
+    }
+    link.route_a_network_to_the_server();
+    // Some programs ask for the way to everywhere to find their own address. It ends here.
+    link.outside.ip(&format!("route add default via {SERVER}"));
+    link
+}
+
+/// The folder that a run starts in.
+fn folder(planned: &Planned) -> Folder {
+    let folder = Folder::new();
+    let mut hosts = "127.0.0.1 localhost\n".to_owned();
+    for (address, names) in HOSTS {
+        let _ = writeln!(hosts, "{address} {names}");
+    }
+    // No name server: what is not in the list of hosts is not found.
+    for (name, text) in [("hosts", &*hosts), ("resolv.conf", "")]
+        .iter()
+        .chain(planned.files)
+    {
+        let path = folder.path().join(name);
+        if let Err(error) = fs::write(&path, text) {
+            panic!("cannot write {path:?}: {error}");
+        }
+    }
+    folder
 }
 
 /// Those who answer, until they are dropped.
@@ -218,13 +230,6 @@ fn version(source: Source) -> String {
         }
         Source::Python(_, version) => format!("{version} (PyPI)"),
         Source::Npm(_, version) => format!("{version} (npm)"),
-    }
-}
-
-fn write(path: &Path, text: &str) {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    if let Err(error) = fs::create_dir_all(folder).and_then(|()| fs::write(path, text)) {
-        panic!("cannot write {path:?}: {error}");
     }
 }
 
