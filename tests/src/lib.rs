@@ -1,23 +1,27 @@
 //! What the end-to-end tests and the demo are made of.
 //!
 //! [`packet`] and [`messages`] say what is on the wire, [`capture`] what of it a file holds.
-//! [`namespace`] gives every test a network of its own, in which [`process`] runs programs,
-//! [`tools`] the real tools, [`registrar`] answers them and [`watch`] counts what passes.
-//! [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users
-//! start it, and [`stats`] what it says.
+//! [`corpus`] is what real programs have sent, recorded once, and [`torture`] what the RFCs
+//! thought up. [`namespace`] gives every test a network of its own, in which [`process`] runs
+//! programs, [`tools`] the real tools, [`registrar`] answers them and [`watch`] counts what
+//! passes. [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as
+//! its users start it, and [`stats`] what it says.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
 
 pub mod capture;
+pub mod corpus;
 pub mod kernel;
 pub mod messages;
 pub mod namespace;
+pub mod offload;
 pub mod packet;
 pub mod process;
 pub mod registrar;
 pub mod sip_filter;
 pub mod stats;
 pub mod tools;
+pub mod torture;
 mod vlan;
 pub mod watch;

@@ -32,8 +32,10 @@ pub const AUTHENTICATION: u8 = 51;
 /// Protocol number of IPv6's destination options.
 pub const DESTINATION: u8 = 60;
 
-const RECEIVER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
-const SENDER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
+/// The Ethernet address that frames are to.
+pub const RECEIVER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
+/// The Ethernet address that frames are from.
+pub const SENDER_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
 const UDP_HEADER: usize = 8;
 
 /// An IPv6 extension header.

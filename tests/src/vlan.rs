@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     namespace::{Bpffs, Namespace, c_path},
+    offload,
     packet::ETHER_VLAN,
     process::set_up,
 };
@@ -22,7 +23,7 @@ use crate::{
 ///
 /// If the kernel does not let it.
 pub(crate) fn tag(namespace: &Namespace, interface: &str, id: u16, bpffs: &Bpffs) {
-    namespace.inside(|| keep_tags_in_frames(interface));
+    namespace.inside(|| offload::keep_tags_in_frames(interface));
     let name = namespace.name();
     set_up(&format!("tc -n {name} qdisc add dev {interface} clsact"));
     for (direction, program) in [("egress", push(id).as_slice()), ("ingress", &pop())] {
@@ -137,42 +138,4 @@ fn load_and_pin(instructions: &[u64], pin: &Path) {
         flags: 0,
     };
     bpf(OBJ_PIN, &attribute, "pin the program that tags frames");
-}
-
-/// Turns VLAN offload off: with it a tag travels beside the frame, where XDP does not see it.
-fn keep_tags_in_frames(interface: &str) {
-    // The kernel's `ethtool_value` is a command and its value, here a set of flags.
-    const SIOCETHTOOL: libc::c_ulong = 0x8946;
-    const GET_FLAGS: u32 = 0x25;
-    const SET_FLAGS: u32 = 0x26;
-    const TX_VLAN: u32 = 1 << 7;
-    const RX_VLAN: u32 = 1 << 8;
-    // SAFETY: a system call without pointers.
-    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
-    assert!(
-        socket >= 0,
-        "cannot make a socket: {}",
-        io::Error::last_os_error()
-    );
-    // SAFETY: a descriptor that the kernel has just given.
-    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-    let ethtool = |value: &mut [u32; 2]| {
-        // SAFETY: an all-zero `ifreq` is valid.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        for (place, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-            *place = byte as libc::c_char;
-        }
-        request.ifr_ifru.ifru_data = value.as_mut_ptr().cast();
-        // SAFETY: the request points to a value of the command's size.
-        let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &mut request) };
-        assert_eq!(
-            result,
-            0,
-            "{interface}: VLAN offload: {}",
-            io::Error::last_os_error()
-        );
-    };
-    let mut flags = [GET_FLAGS, 0];
-    ethtool(&mut flags);
-    ethtool(&mut [SET_FLAGS, flags[1] & !(TX_VLAN | RX_VLAN)]);
 }

@@ -11,6 +11,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
+    time::SystemTime,
 };
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
@@ -28,8 +29,10 @@ pub struct Datagram {
     pub destination: SocketAddr,
     /// Whether it carries an 802.1Q or 802.1ad tag.
     pub tagged: bool,
-    /// The frame's length in bytes, without the frame check sequence.
-    pub frame_length: usize,
+    /// When it was seen.
+    pub at: SystemTime,
+    /// The whole frame, without the frame check sequence.
+    pub frame: Vec<u8>,
     /// What it carries.
     pub payload: Vec<u8>,
 }
@@ -265,7 +268,8 @@ fn datagram(frame: &[u8], sent: bool, tag_beside: bool) -> Option<Datagram> {
         source: SocketAddr::new(source, udp.source_port()),
         destination: SocketAddr::new(destination, udp.destination_port()),
         tagged: tag_beside || packet.vlan().is_some(),
-        frame_length: frame.len(),
+        at: SystemTime::now(),
+        frame: frame.to_vec(),
         payload: udp.payload().to_vec(),
     })
 }

@@ -127,7 +127,7 @@ fn a_second_process_reads_what_run_counts() {
     let bytes = watch
         .finish()
         .iter()
-        .map(|probe| probe.frame_length as u64)
+        .map(|probe| probe.frame.len() as u64)
         .sum();
     assert_eq!(stats.instance, "test");
     let [
@@ -278,7 +278,7 @@ fn every_probe_of_a_sweep_is_counted_once_under_its_source() {
         254
     );
     assert_eq!(registrar.answered(), 254);
-    let bytes = probes.iter().map(|probe| probe.frame_length as u64).sum();
+    let bytes = probes.iter().map(|probe| probe.frame.len() as u64).sum();
 
     let stats = filter.stats();
     let expected = Method {

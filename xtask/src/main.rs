@@ -8,6 +8,7 @@ mod bench;
 mod bpf_rustc;
 mod build;
 mod command;
+mod corpus;
 mod demo;
 mod lint;
 mod privilege;
@@ -63,6 +64,11 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Record what real programs send, into tests/corpus: cargo xtask corpus svmap
+    Corpus {
+        /// Record again only the runs that have one of these in their name
+        names: Vec<OsString>,
+    },
     /// Measure: cargo xtask bench kernel --format json
     Bench {
         #[command(subcommand)]
@@ -79,6 +85,7 @@ fn main() -> ExitCode {
         Verb::Lint => lint::all(&workspace),
         Verb::Test { arguments } => test::all(&workspace, &arguments),
         Verb::Demo { arguments } => demo::start(&workspace, &arguments),
+        Verb::Corpus { names } => corpus::record(&workspace, &names),
         Verb::Bench { subject } => bench::measure(&workspace, &subject),
     });
     match outcome {
