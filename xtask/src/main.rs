@@ -14,6 +14,7 @@ mod privilege;
 mod run;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -57,6 +58,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Test the program on the kernels that are supported, in an emulated machine
+    Vm(vm::Options),
     /// Show the filter against real scanners, in network namespaces of its own
     Demo {
         /// Arguments of the demo
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Verb::Run { arguments } => run::loader(&workspace, &arguments),
         Verb::Lint => lint::all(&workspace),
         Verb::Test { arguments } => test::all(&workspace, &arguments),
+        Verb::Vm(options) => vm::run(&workspace, &options),
         Verb::Demo { arguments } => demo::start(&workspace, &arguments),
         Verb::Bench { subject } => bench::measure(&workspace, &subject),
     });
