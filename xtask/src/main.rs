@@ -52,7 +52,7 @@ enum Verb {
     },
     /// Check formatting and run clippy, refusing every warning
     Lint,
-    /// Run every test, those that need root and a kernel too; under CI=true lint first
+    /// Run every test, those that need root and on other kernels too; under CI=true lint first
     Test {
         /// Arguments of cargo test: cargo xtask test -- svmap
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
