@@ -87,6 +87,19 @@ impl Program {
     ///
     /// Without root, or if the kernel refuses it.
     pub fn load(drop: &str, ports: &str) -> Self {
+        Self::load_as(drop, ports, false)
+    }
+
+    /// The same with `-v`: a longer program, for the verifier.
+    ///
+    /// # Panics
+    ///
+    /// As [`Program::load`].
+    pub fn load_logging(drop: &str, ports: &str) -> Self {
+        Self::load_as(drop, ports, true)
+    }
+
+    fn load_as(drop: &str, ports: &str, verbose: bool) -> Self {
         // SAFETY: a system call without arguments.
         let user = unsafe { libc::geteuid() };
         assert!(
@@ -98,8 +111,11 @@ impl Program {
             .signatures
             .table(&[])
             .unwrap_or_else(|error| panic!("{error:#}"));
-        let mut loaded = Loaded::unpinned(&policy.load())
-            .unwrap_or_else(|error| panic!("cannot load the program: {error:#}"));
+        let mut loaded = Loaded::unpinned(&Load {
+            verbose,
+            ..policy.load()
+        })
+        .unwrap_or_else(|error| panic!("cannot load the program: {error:#}"));
         let filter = Filter::of(&mut loaded).unwrap_or_else(|error| panic!("no maps: {error:#}"));
         let name = |name| tool_name(name).unwrap_or_default().to_owned();
         Self {
@@ -114,6 +130,20 @@ impl Program {
     /// Its maps.
     pub fn filter(&self) -> &Filter {
         &self.filter
+    }
+
+    /// How many instructions the verifier walked, from one to a million; kernels before 5.16 do
+    /// not say.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel does not know the program.
+    pub fn verified_instructions(&self) -> Option<u32> {
+        let program = self.loaded.program();
+        let program = program.unwrap_or_else(|error| panic!("no program: {error:#}"));
+        let info = program.info();
+        info.unwrap_or_else(|error| panic!("nothing is known of the program: {error:#}"))
+            .verified_instruction_count()
     }
 
     /// The numbers of its maps in the kernel.

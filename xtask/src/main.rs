@@ -15,6 +15,7 @@ mod privilege;
 mod run;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -52,12 +53,14 @@ enum Verb {
     },
     /// Check formatting and run clippy, refusing every warning
     Lint,
-    /// Run every test, those that need root and a kernel too; under CI=true lint first
+    /// Run every test, those that need root and on other kernels too; under CI=true lint first
     Test {
         /// Arguments of cargo test: cargo xtask test -- svmap
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Test the program on the kernels that are supported, in an emulated machine
+    Vm(vm::Options),
     /// Show the filter against real scanners, in network namespaces of its own
     Demo {
         /// Arguments of the demo
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Verb::Run { arguments } => run::loader(&workspace, &arguments),
         Verb::Lint => lint::all(&workspace),
         Verb::Test { arguments } => test::all(&workspace, &arguments),
+        Verb::Vm(options) => vm::run(&workspace, &options),
         Verb::Demo { arguments } => demo::start(&workspace, &arguments),
         Verb::Corpus { names } => corpus::record(&workspace, &names),
         Verb::Bench { subject } => bench::measure(&workspace, &subject),

@@ -1,6 +1,6 @@
 //! Runs every test of the workspace: the loader is built first and its path handed over, so
 //! that the end-to-end tests drive the binary that users get. They make their own network
-//! namespaces and need root for it; compiling them does not.
+//! namespaces and need root for it; compiling them does not. Last come those on other kernels.
 
 use std::{env, ffi::OsString};
 
@@ -9,13 +9,15 @@ use anyhow::Result;
 use crate::{
     build, command, lint, privilege,
     setup::{self, Purpose},
+    vm,
     workspace::Workspace,
 };
 
 /// The variable in which the tests and the demo find the loader to drive.
 pub const LOADER_VARIABLE: &str = "SIP_FILTER_BIN";
 
-/// What `cargo xtask test` does. `arguments` are those of `cargo test`.
+/// What `cargo xtask test` does. `arguments` are those of `cargo test`; with any, only what
+/// cargo runs is tested.
 pub fn all(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     privilege::require_root()?;
     let lint = env::var_os("CI").is_some_and(|value| value == "true");
@@ -32,5 +34,9 @@ pub fn all(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     cargo
         .args(["test", "--workspace", "--exclude", "sip-filter-ebpf"])
         .env(LOADER_VARIABLE, workspace.release_loader());
-    command::run(privilege::run_as_root(&mut cargo)?.args(arguments))
+    command::run(privilege::run_as_root(&mut cargo)?.args(arguments))?;
+    if arguments.is_empty() {
+        vm::all(workspace, &vm::Options::default())?;
+    }
+    Ok(())
 }

@@ -40,6 +40,11 @@ impl Workspace {
         })
     }
 
+    /// The checkout itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The cargo that started xtask, at the workspace root, as if started from a shell.
     pub fn cargo(&self) -> Command {
         let mut cargo = Command::new(&self.cargo);
@@ -69,6 +74,11 @@ impl Workspace {
     /// makes the other start over.
     pub fn ebpf_target(&self) -> PathBuf {
         self.target.join("ebpf-build")
+    }
+
+    /// The tests for the emulated machine are linked in another way: as above.
+    pub fn vm_target(&self) -> PathBuf {
+        self.target.join("vm")
     }
 
     /// The loader as `build::loader` leaves it in the release profile.
