@@ -1,6 +1,8 @@
 //! The options that say what the filter does: the same wherever one is attached, and those that
 //! are no matter of attaching the same for whatever runs it.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::{
@@ -60,6 +62,9 @@ pub(super) struct PolicyOptions {
     /// included. malformed: what is neither SIP nor a keepalive. nothing: monitor.
     #[arg(long, value_name = "LIST", default_value = "nothing")]
     drop: DropList,
+    /// Signatures of your own, before the built-in ones: see `sip-filter signatures --help`
+    #[arg(long, value_name = "FILE")]
+    signatures: Option<PathBuf>,
     /// How many sources to remember; of more, those quiet for longest are forgotten
     #[arg(long, value_name = "N", default_value_t = sip_filter_common::abi::DEFAULT_SOURCES)]
     #[arg(value_parser = clap::value_parser!(u32).range(MIN_SOURCES..=MAX_SOURCES))]
@@ -94,7 +99,10 @@ impl FilterOptions {
 impl PolicyOptions {
     /// The signatures.
     pub(super) fn signatures(&self) -> Result<Signatures> {
-        Signatures::built_in()
+        match &self.signatures {
+            Some(path) => Signatures::with_own(path),
+            None => Signatures::built_in(),
+        }
     }
 
     /// What the program is loaded with.

@@ -10,6 +10,7 @@ mod filter_options;
 mod listing;
 mod replay;
 mod run;
+mod signatures;
 mod stats;
 mod status;
 
@@ -78,6 +79,8 @@ enum Verb {
     Status(status::Args),
     Stats(stats::Args),
     Replay(replay::Args),
+    #[command(subcommand)]
+    Signatures(signatures::Verb),
 }
 
 /// Options that cannot stand together, found after the command line was read.
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args, &cli.global),
         Verb::Stats(args) => stats::run(&args, &cli.global),
         Verb::Replay(args) => replay::run(&args, &cli.global),
+        Verb::Signatures(verb) => signatures::run(&verb),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -224,6 +228,10 @@ mod tests {
             "replay a.pcap --by colour",
             "replay a.pcap --ports 70000",
             "top",
+            "signatures",
+            "signatures check",
+            "signatures check a.toml b.toml",
+            "signatures list --format xml",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
             let error = match Cli::try_parse_from(words) {
@@ -247,6 +255,10 @@ mod tests {
             "detach --all",
             "detach --all --bpffs /tmp/bpf",
             "status --format json",
+            "attach -i eth0 --signatures own.toml",
+            "signatures list",
+            "signatures list --signatures own.toml --format csv",
+            "signatures check own.toml",
             "stats",
             "stats --by source --top 5 --sort last_seen --format csv",
             "replay a.pcap",

@@ -1,9 +1,12 @@
 //! Signatures: the TOML that names tools, checked and turned into the kernel's table.
 //!
 //! A file is a list of `[[signature]]` entries. Reading one checks every entry on its own
-//! and against the others; [`Signatures::table`] numbers the tools and builds what the
-//! program is given. Which text meets which value is the business of
+//! and against the others. The operator's own file goes before the built-in set: what it says of
+//! a tool's field is all that holds for it. [`Signatures::table`] numbers the tools and builds what
+//! the program is given. Which text meets which value is the business of
 //! [`sip_filter_common::signature`].
+
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
@@ -12,6 +15,7 @@ use sip_filter_common::{
     signature::{Match, SignatureTable},
     tool::Kind,
 };
+use toml::Spanned;
 
 /// The set that the loader carries inside itself.
 const BUILT_IN: &str = include_str!("../../signatures.toml");
@@ -46,6 +50,8 @@ const UNUSED: ToolName = ToolName {
 /// One way to tell a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
+    /// Where in its file it stands.
+    place: Place,
     /// What reports call the tool.
     pub tool: String,
     /// What the tool is used for; the same in all of a tool's signatures.
@@ -56,6 +62,22 @@ pub struct Signature {
     pub pattern: String,
     /// Where this is known from.
     pub note: String,
+    /// Whether it is from the operator's own file.
+    pub own: bool,
+}
+
+impl Signature {
+    /// The field that is looked at.
+    pub fn field(&self) -> &'static str {
+        USER_AGENT
+    }
+}
+
+/// Where a signature stands in its file: its line and its number, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    number: usize,
 }
 
 /// Signatures that agree with each other.
@@ -70,7 +92,7 @@ pub struct Signatures {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default, rename = "signature")]
-    signatures: Vec<Entry>,
+    signatures: Vec<Spanned<Entry>>,
 }
 
 /// An entry as written. Names of kinds, fields and matches are checked afterwards, where the
@@ -79,13 +101,16 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Entry {
     tool: String,
-    kind: String,
     field: String,
+    kind: Option<String>,
     #[serde(rename = "match")]
-    how: String,
-    pattern: String,
+    how: Option<String>,
+    pattern: Option<String>,
     #[serde(default)]
     note: String,
+    /// The built-in signatures of this tool and field do not hold, and nothing takes their place.
+    #[serde(default)]
+    disabled: bool,
 }
 
 impl Signatures {
@@ -105,24 +130,36 @@ impl Signatures {
     /// When it is not TOML of the format, or an entry is not possible or contradicts another
     /// one: the message names the entry.
     pub fn parse(text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| {
-                let before = text.get(..span.start).unwrap_or(text);
-                1 + before.matches('\n').count()
+        Ok(Self {
+            list: read(text, false)?.0,
+        })
+    }
+
+    /// The built-in set with an operator's own file before it: for each tool and field that the
+    /// file names, what it says holds in place of what is built in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Signatures::parse`], and when the two together do not fit the table; the message names
+    /// the file.
+    pub fn with_own(path: &Path) -> Result<Self> {
+        let own = || -> Result<Self> {
+            let text = fs::read_to_string(path)?;
+            let (mut list, named) = read(&text, true)?;
+            let built_in = Self::built_in()?.list.into_iter().filter(|built_in| {
+                let is_it = |tool: &String| *tool == built_in.tool;
+                !named.iter().any(is_it)
             });
-            match line {
-                Some(line) => anyhow!("line {line}: {}", error.message()),
-                None => anyhow!("{}", error.message()),
+            for signature in built_in {
+                contradiction(&list, &signature)
+                    .with_context(|| format!("built-in signature of {}", signature.tool))?;
+                list.push(signature);
             }
-        })?;
-        let mut list = Vec::with_capacity(file.signatures.len());
-        for (at, entry) in file.signatures.into_iter().enumerate() {
-            let place = place(at, &entry.tool, &entry.pattern);
-            let signature = entry.check().with_context(|| place.clone())?;
-            contradiction(&list, &signature).context(place)?;
-            list.push(signature);
-        }
-        Ok(Self { list })
+            let signatures = Self { list };
+            signatures.table(&[])?;
+            Ok(signatures)
+        };
+        own().with_context(|| format!("the signature file {}", path.display()))
     }
 
     /// The table for the program and what its tool numbers mean, [`MAX_TOOLS`] of them.
@@ -138,8 +175,8 @@ impl Signatures {
         let mut names = known.to_vec();
         names.resize(MAX_TOOLS, UNUSED);
         let mut table = Box::new(SignatureTable::EMPTY);
-        for (at, signature) in self.list.iter().enumerate() {
-            let place = || place(at, &signature.tool, &signature.pattern);
+        for signature in &self.list {
+            let place = || place(signature.place, &signature.tool, &signature.pattern);
             let number = number(&mut names, signature).with_context(place)?;
             table
                 .insert(
@@ -154,8 +191,38 @@ impl Signatures {
     }
 }
 
+/// The signatures of a file's text, and the tools that it names.
+fn read(text: &str, own: bool) -> Result<(Vec<Signature>, Vec<String>)> {
+    let line = |offset: usize| 1 + text.get(..offset).unwrap_or(text).matches('\n').count();
+    let file: File = toml::from_str(text).map_err(|error| match error.span() {
+        Some(span) => anyhow!("line {}: {}", line(span.start), error.message()),
+        None => anyhow!("{}", error.message()),
+    })?;
+    let mut list = Vec::with_capacity(file.signatures.len());
+    let mut named = Vec::new();
+    for (at, entry) in file.signatures.into_iter().enumerate() {
+        let stands = Place {
+            line: line(entry.span().start),
+            number: at + 1,
+        };
+        let entry = entry.into_inner();
+        let place = place(
+            stands,
+            &entry.tool,
+            entry.pattern.as_deref().unwrap_or_default(),
+        );
+        named.push(entry.tool.clone());
+        if let Some(signature) = entry.check(stands, own).with_context(|| place.clone())? {
+            contradiction(&list, &signature).context(place)?;
+            list.push(signature);
+        }
+    }
+    Ok((list, named))
+}
+
 impl Entry {
-    fn check(self) -> Result<Signature> {
+    /// The signature, if it is not there to disable others.
+    fn check(self, place: Place, own: bool) -> Result<Option<Signature>> {
         if self.tool.is_empty() || self.tool.len() > MAX_TOOL_NAME {
             bail!("a tool's name has 1 to {MAX_TOOL_NAME} bytes");
         }
@@ -163,13 +230,6 @@ impl Entry {
         if self.tool.contains(|c: char| c.is_control() || c == ';') {
             bail!("a tool's name holds neither control characters nor semicolons");
         }
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|kind| kind.name() == self.kind)
-            .ok_or_else(|| {
-                let kinds = Kind::ALL.map(Kind::name).join(", ");
-                anyhow!("there is no kind `{}`; there are {kinds}", self.kind)
-            })?;
         match self.field.as_str() {
             USER_AGENT => {}
             field if FIELDS.contains(&field) => {
@@ -177,41 +237,62 @@ impl Entry {
             }
             field => bail!("there is no field `{field}`; use {USER_AGENT}"),
         }
+        if self.disabled {
+            if !own {
+                bail!("`disabled` is for a file of one's own, beside the built-in signatures");
+            }
+            if self.kind.is_some() || self.how.is_some() || self.pattern.is_some() {
+                bail!("what is disabled has neither kind, match nor pattern");
+            }
+            return Ok(None);
+        }
+        let (Some(kind), Some(how), Some(pattern)) = (self.kind, self.how, self.pattern) else {
+            bail!("it needs kind, match and pattern, unless it says `disabled = true`");
+        };
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|known| known.name() == kind)
+            .ok_or_else(|| {
+                let kinds = Kind::ALL.map(Kind::name).join(", ");
+                anyhow!("there is no kind `{kind}`; there are {kinds}")
+            })?;
         let matches = MATCHES.map(Match::name).join(" and ");
         let how = MATCHES
             .into_iter()
-            .find(|how| how.name() == self.how)
-            .ok_or_else(|| match self.how.as_str() {
+            .find(|known| known.name() == how)
+            .ok_or_else(|| match how.as_str() {
                 CONTAINS => anyhow!("match `{CONTAINS}` is not supported yet; {matches} are"),
                 how => anyhow!("there is no match `{how}`; there are {matches}"),
             })?;
-        Ok(Signature {
+        Ok(Some(Signature {
+            place,
             tool: self.tool,
             kind,
             how,
-            pattern: self.pattern,
+            pattern,
             note: self.note,
-        })
+            own,
+        }))
     }
 }
 
-/// What an error calls the entry at `at`.
-fn place(at: usize, tool: &str, pattern: &str) -> String {
-    format!("signature {} (tool {tool:?}, pattern {pattern:?})", at + 1)
+/// What an error calls the entry that stands there.
+fn place(Place { line, number }: Place, tool: &str, pattern: &str) -> String {
+    format!("line {line}, signature {number} (tool {tool:?}, pattern {pattern:?})")
 }
 
 /// An error when `signature` and one of those before it cannot both hold.
 fn contradiction(before: &[Signature], signature: &Signature) -> Result<()> {
-    for (at, other) in before.iter().enumerate() {
+    for other in before {
+        let number = other.place.number;
         if other.how == signature.how && other.pattern.eq_ignore_ascii_case(&signature.pattern) {
-            bail!("signature {} has the same pattern and match", at + 1);
+            bail!("signature {number} has the same pattern and match");
         }
         if other.tool == signature.tool && other.kind != signature.kind {
             bail!(
-                "the tool is a {} here and a {} in signature {}; a tool has one kind",
+                "the tool is a {} here and a {} in signature {number}; a tool has one kind",
                 signature.kind.name(),
                 other.kind.name(),
-                at + 1
             );
         }
     }
@@ -381,7 +462,7 @@ mod tests {
             (entry("tool", "tool = \"a;b\""), "semicolons"),
             (
                 whole.clone() + &whole,
-                "signature 2 (tool \"t\", pattern \"pattern\"): signature 1 has",
+                "line 7, signature 2 (tool \"t\", pattern \"pattern\"): signature 1 has",
             ),
             (
                 whole.clone()
@@ -393,6 +474,14 @@ mod tests {
                 "line 7: unknown field `colour`",
             ),
             (entry("tool", ""), "missing field `tool`"),
+            (
+                entry("pattern", ""),
+                "line 1, signature 1 (tool \"t\", pattern \"\"): it needs kind",
+            ),
+            (
+                entry("note", "") + "disabled = true\n",
+                "`disabled` is for a file of one's own",
+            ),
             ("[[signature]".to_owned(), "line 1: "),
         ] {
             let error = format!("{:#}", Signatures::parse(&file).unwrap_err());

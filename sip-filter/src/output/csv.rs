@@ -19,7 +19,12 @@ pub fn section(out: &mut dyn Write, snapshot: &Snapshot, section: Section) -> io
     }
 }
 
-fn rows<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
+/// Rows under a header.
+///
+/// # Errors
+///
+/// When `out` cannot be written.
+pub fn rows<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(R::COLUMNS.iter().map(|column| column.name))?;
     for row in rows {

@@ -1,0 +1,210 @@
+//! Signatures of one's own, as operators use them: added, put in the place of built-in ones, taken
+//! away, and replaced in a filter that is running.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use sip_filter_tests::{
+    corpus,
+    namespace::{Folder, Link, SCANNER, SERVER},
+    process::{self, Finished},
+    sip_filter::{SipFilter, binary},
+    stats::Stats,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A signature file, gone when this is dropped.
+struct Own {
+    _folder: Folder,
+    path: PathBuf,
+}
+
+impl Own {
+    fn new(text: &str) -> Self {
+        let folder = Folder::new();
+        let path = folder.path().join("own.toml");
+        if let Err(error) = fs::write(&path, text) {
+            panic!("cannot write {}: {error}", path.display());
+        }
+        Self {
+            _folder: folder,
+            path,
+        }
+    }
+}
+
+fn signature(tool: &str, kind: &str, pattern: &str) -> String {
+    format!(
+        "[[signature]]\ntool = \"{tool}\"\nkind = \"{kind}\"\nfield = \"user-agent\"\n\
+         match = \"prefix\"\npattern = \"{pattern}\"\n\n"
+    )
+}
+
+fn disabled(tool: &str) -> String {
+    format!("[[signature]]\ntool = \"{tool}\"\nfield = \"user-agent\"\ndisabled = true\n\n")
+}
+
+fn sip_filter(words: &[&str], file: &Path) -> Finished {
+    let mut command = Command::new(binary());
+    command.args(words).arg(file).env_remove("RUST_LOG");
+    process::run(command, PATIENCE)
+}
+
+/// What is named in a capture of the corpus: the tools with their kinds.
+fn named(capture: &str, own: &Own) -> Vec<(String, String)> {
+    let capture = corpus::folder().join(capture);
+    let capture = capture.to_string_lossy();
+    let words = ["replay", &capture, "--engine", "host", "--format", "json"];
+    let done = sip_filter(&[&words[..], &["--signatures"]].concat(), &own.path).successful();
+    let stats = Stats::read(&done.stdout);
+    let tools = stats.tools.iter();
+    tools
+        .map(|tool| (tool.tool.clone(), tool.kind.clone()))
+        .collect()
+}
+
+fn pair(tool: &str, kind: &str) -> Vec<(String, String)> {
+    vec![(tool.to_owned(), kind.to_owned())]
+}
+
+#[test]
+fn ones_own_are_added_override_and_disable() {
+    let added = Own::new(&signature("robot", "dialer", "siprobo/"));
+    assert_eq!(named("siprobo.pcap", &added), pair("robot", "dialer"));
+    assert_eq!(named("svmap.pcap", &added), pair("sipvicious", "scanner"));
+
+    // What the file says of the tool is all that holds for it.
+    let overridden = Own::new(&signature("sipvicious", "testtool", "nothing-like-it"));
+    assert_eq!(named("svmap.pcap", &overridden), []);
+    let overridden = Own::new(&signature("sipvicious", "testtool", "friendly-scanner"));
+    assert_eq!(
+        named("svmap.pcap", &overridden),
+        pair("sipvicious", "testtool")
+    );
+
+    let taken_away = Own::new(&disabled("sipvicious"));
+    assert_eq!(named("svmap.pcap", &taken_away), []);
+    assert_eq!(
+        named("sipsak-options.pcap", &taken_away),
+        pair("sipsak", "testtool")
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_refused_with_its_line_and_the_reason() {
+    let good = signature("robot", "dialer", "siprobo/");
+    for (text, words) in [
+        (
+            signature("robot", "worm", "siprobo/"),
+            ["line 1", "no kind `worm`"],
+        ),
+        (
+            good.clone() + &signature("robot", "dialer", ""),
+            ["line 8", "shorter than 4"],
+        ),
+        (
+            good.clone() + &signature("robot", "dialer", &"x".repeat(65)),
+            ["line 8", "longer than 64"],
+        ),
+        (
+            good.clone() + &good,
+            ["line 8", "signature 1 has the same pattern"],
+        ),
+        (
+            good.clone() + &good.replace("user-agent", "subject"),
+            ["line 8", "no field `subject`"],
+        ),
+        (
+            good.clone() + "[[signature]]\ntool = \"x\"\n",
+            ["line 8", "missing field `field`"],
+        ),
+        (
+            signature("robot", "dialer", "friendly-scanner"),
+            ["built-in signature of sipvicious", "same pattern"],
+        ),
+        (
+            good.replace("pattern =", "patern ="),
+            ["line 6", "unknown field `patern`"],
+        ),
+        ("[[signature".to_owned(), ["line 1", ""]),
+    ] {
+        let own = Own::new(&text);
+        let refused = sip_filter(&["signatures", "check"], &own.path);
+        assert_eq!(refused.status.code(), Some(1), "{text}{refused}");
+        assert_eq!(refused.stdout, "", "{text}{refused}");
+        assert_eq!(refused.stderr.lines().count(), 1, "{text}{refused}");
+        for word in words.into_iter().chain(["own.toml"]) {
+            assert!(refused.stderr.contains(word), "'{word}': {text}{refused}");
+        }
+    }
+    let missing = sip_filter(&["signatures", "check"], Path::new("/no/such/file"));
+    assert_eq!(missing.status.code(), Some(1), "{missing}");
+    assert!(missing.stderr.contains("/no/such/file"), "{missing}");
+
+    let own = Own::new(&good);
+    let done = sip_filter(&["signatures", "check"], &own.path).successful();
+    assert!(done.stdout.contains("1 of its own"), "{done}");
+}
+
+#[test]
+fn what_holds_is_listed() {
+    let own = Own::new(&(signature("robot", "dialer", "siprobo/") + &disabled("smap")));
+    let words = ["signatures", "list", "--format", "csv", "--signatures"];
+    let done = sip_filter(&words, &own.path).successful();
+    let mut lines = done.stdout.lines();
+    assert_eq!(
+        lines.next(),
+        Some("tool,kind,field,match,pattern,from,note")
+    );
+    assert_eq!(
+        lines.next(),
+        Some("robot,dialer,user-agent,prefix,siprobo/,own,")
+    );
+    assert!(lines.clone().all(|line| line.contains(",built-in,")));
+    assert!(lines.clone().any(|line| line.starts_with("sipvicious,")));
+    assert!(!lines.clone().any(|line| line.starts_with("smap,")));
+}
+
+#[test]
+fn signatures_are_replaced_in_a_running_filter_and_a_bad_file_changes_nothing() {
+    const PROBE: &[u8] = b"OPTIONS sip:100@192.0.2.10 SIP/2.0\r\nUser-Agent: robot/1\r\n\r\n";
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let server = link.server.udp_socket(SERVER);
+    let port = server.local_addr().map_or(0, |address| address.port());
+    if let Err(error) = server.set_read_timeout(Some(Duration::from_millis(500))) {
+        panic!("no timeout: {error}");
+    }
+    let scanner = link.outside.udp_socket(SCANNER);
+    let arrives = || {
+        if let Err(error) = scanner.send_to(PROBE, (SERVER, port)) {
+            panic!("cannot send: {error}");
+        }
+        let mut received = [0; 2048];
+        server.recv(&mut received).is_ok()
+    };
+    let options = format!("--ports {port} --drop scanners");
+    let with = |own: &Own| format!("{options} --signatures {}", own.path.display());
+
+    filter.attach(&options);
+    assert!(arrives(), "nobody has named it yet");
+    filter.attach(&with(&Own::new(&signature("robot", "dialer", "robot/"))));
+    assert!(!arrives(), "it is named now, and passed");
+
+    let bad = Own::new(&signature("robot", "dialer", "x"));
+    let interface = sip_filter_tests::namespace::FILTERED;
+    let refused = filter.attempt(&format!("attach -i {interface} {}", with(&bad)));
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    assert!(!arrives(), "a file that is refused has changed something");
+
+    filter.attach(&with(&Own::new(&signature("robot", "testtool", "robot/"))));
+    assert!(arrives(), "a test tool was dropped");
+    let stats = filter.stats();
+    assert_eq!([stats.totals.packets, stats.totals.dropped], [4, 2]);
+    assert_eq!(stats.tool("robot").packets, 3);
+}
