@@ -208,3 +208,45 @@ fn signatures_are_replaced_in_a_running_filter_and_a_bad_file_changes_nothing() 
     assert_eq!([stats.totals.packets, stats.totals.dropped], [4, 2]);
     assert_eq!(stats.tool("robot").packets, 3);
 }
+
+#[test]
+fn a_running_filter_reads_its_signatures_again_on_sighup() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let own = Own::new(&signature("robot", "dialer", "nothing-like-it"));
+    let write = |text: &str| {
+        if let Err(error) = fs::write(&own.path, text) {
+            panic!("cannot write {}: {error}", own.path.display());
+        }
+    };
+    let scanner = link.outside.udp_socket(SCANNER);
+    let dropped = || {
+        let probe = b"OPTIONS sip:100@192.0.2.10 SIP/2.0\r\nUser-Agent: robot/1\r\n\r\n";
+        if let Err(error) = scanner.send_to(probe, (SERVER, 5060)) {
+            panic!("cannot send: {error}");
+        }
+        filter.stats().totals.dropped
+    };
+    let mut running = filter.run(&format!(
+        "--drop scanners --signatures {}",
+        own.path.display()
+    ));
+    assert_eq!(dropped(), 0);
+
+    write(&signature("robot", "dialer", "robot/"));
+    running.signal(libc::SIGHUP);
+    running.wait_until("reads them again", PATIENCE, |running| {
+        running.stderr().contains("signatures read again")
+    });
+    assert_eq!(dropped(), 1);
+
+    write("[[signature]]");
+    running.signal(libc::SIGHUP);
+    running.wait_until("refuses them", PATIENCE, |running| {
+        running.stderr().contains("what was in force stays")
+    });
+    assert!(running.is_running());
+    assert_eq!(dropped(), 2);
+    running.interrupt(PATIENCE).successful();
+    filter.assert_absent();
+}

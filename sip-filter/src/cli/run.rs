@@ -31,6 +31,9 @@ const LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// Attaches the filter like `attach` and stays in the foreground: on a terminal with a live
 /// table, otherwise with a log line a minute if packets arrived. An interrupt (Ctrl-C) or
 /// SIGTERM detaches the filter. What `status` and `stats` show, they show of this filter too.
+///
+/// Away from a terminal, SIGHUP reads the file of --signatures again: the program is replaced in
+/// place, and a file that cannot be used changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Leaves attached: nothing, once it was interrupted or terminated; with --keep, everything.
@@ -90,6 +93,7 @@ enum End {
 async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> {
     // Before anything is attached, so that no signal ends the process and leaves it there.
     let mut stop = Stop::new()?;
+    let mut reload = Reload::new()?;
     let Attached {
         interfaces,
         notices,
@@ -113,15 +117,30 @@ async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> 
         log::info!("{}: {}", instance.name(), args.filter.policy());
 
         let mut verdicts = pin!(forward(logger));
-        let end = tokio::select! {
-            () = stop.requested() => End::Stopped,
-            end = async {
+        let end = {
+            let mut watching = pin!(async {
                 match is_live {
                     true => show(instance, &filter, &notices).await,
                     false => log_changes(instance, &filter).await,
                 }
-            } => end?,
-            () = &mut verdicts => End::Stopped,
+            });
+            loop {
+                tokio::select! {
+                    () = stop.requested() => break End::Stopped,
+                    () = reload.requested() => {
+                        let verbose = args.verbose;
+                        match args.filter.attach(instance, &args.interfaces, verbose) {
+                            Ok(Attached { logger, .. }) => {
+                                verdicts.set(forward(logger));
+                                log::info!("{}: signatures read again", instance.name());
+                            }
+                            Err(error) => log::error!("{error:#}; what was in force stays"),
+                        }
+                    }
+                    end = &mut watching => break end?,
+                    () = &mut verdicts => break End::Stopped,
+                }
+            }
         };
         anyhow::Ok((end, filter))
     }
@@ -191,6 +210,27 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The signal that asks to read the signatures again: SIGHUP, for a service. On a terminal it says
+/// that the terminal has gone, and ends the process as it always does.
+struct Reload(Option<Signal>);
+
+impl Reload {
+    fn new() -> Result<Self> {
+        let on_terminal = io::stdout().is_terminal() || io::stderr().is_terminal();
+        let listen = || signal(SignalKind::hangup()).context("cannot listen for signals");
+        Ok(Self((!on_terminal).then(listen).transpose()?))
+    }
+
+    async fn requested(&mut self) {
+        match &mut self.0 {
+            Some(hangup) => {
+                hangup.recv().await;
+            }
+            None => future::pending().await,
         }
     }
 }
