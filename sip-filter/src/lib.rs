@@ -14,6 +14,7 @@
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod kernel;
 pub mod output;
 pub mod replay;

@@ -250,3 +250,57 @@ fn a_running_filter_reads_its_signatures_again_on_sighup() {
     running.interrupt(PATIENCE).successful();
     filter.assert_absent();
 }
+
+/// What is said of a file.
+fn explained(file: &Path, options: &[&str]) -> String {
+    let words = [&["signatures", "explain"], options].concat();
+    sip_filter(&words, file).successful().stdout
+}
+
+#[test]
+fn a_packet_is_explained_part_by_part() {
+    let capture = corpus::folder().join("svmap.pcap");
+    for (options, verdict) in [
+        (&[][..], "passes, and --drop scanners would drop it"),
+        (&["--drop", "scanners"], "is dropped by --drop scanners"),
+        (&["--ports", "5070"], "passes: port 5060 is not inspected"),
+    ] {
+        let said = explained(&capture, options);
+        assert!(said.contains(verdict), "{verdict}: {said}");
+    }
+    let json = explained(&capture, &["--format", "json"]);
+    let said: serde_json::Value = match serde_json::from_str(&json) {
+        Ok(said) => said,
+        Err(error) => panic!("{error}: {json}"),
+    };
+    let said = &said[0];
+    assert_eq!(said["class"], "OPTIONS");
+    assert_eq!(said["signature"]["tool"], "sipvicious");
+    let entries = corpus::entries();
+    let Some(entry) = entries.iter().find(|entry| entry.run.file == "svmap.pcap") else {
+        panic!("there is no svmap.pcap");
+    };
+    let payload = entry.frames[0].payload();
+    let place = |name: &str| said["signature"][name].as_u64().unwrap_or(0) as usize;
+    let (at, length) = (place("at"), place("length"));
+    assert_eq!(&payload[at..at + length], b"friendly-scanner");
+    let parts = said["parts"].as_array().map_or(&[][..], Vec::as_slice);
+    assert_eq!(parts[0]["what"], "start line");
+    for part in parts {
+        let at = part["at"].as_u64().unwrap_or(0) as usize;
+        let text = part["text"].as_str().unwrap_or_default();
+        assert!(payload[at..].starts_with(text.as_bytes()), "{part}");
+    }
+}
+
+#[test]
+fn what_attackers_write_reaches_no_terminal_as_it_is() {
+    let payload = "OPTIONS sip:\u{202e}x\x1b[2J@192.0.2.10 SIP/2.0\r\nUser-Agent: a\x07b\r\n\r\n\0";
+    let own = Own::new(payload);
+    for options in [&[][..], &["--format", "json"]] {
+        let said = explained(&own.path, options);
+        let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!said.contains(hostile), "{}", said.escape_debug());
+        assert!(said.contains("OPTIONS"), "{said}");
+    }
+}

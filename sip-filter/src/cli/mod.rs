@@ -232,6 +232,8 @@ mod tests {
             "signatures check",
             "signatures check a.toml b.toml",
             "signatures list --format xml",
+            "signatures explain",
+            "signatures explain a.pcap --packets 0",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
             let error = match Cli::try_parse_from(words) {
@@ -259,6 +261,7 @@ mod tests {
             "signatures list",
             "signatures list --signatures own.toml --format csv",
             "signatures check own.toml",
+            "signatures explain a.pcap --packets 3 --drop scanners --format json",
             "stats",
             "stats --by source --top 5 --sort last_seen --format csv",
             "replay a.pcap",

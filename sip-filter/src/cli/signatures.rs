@@ -1,16 +1,27 @@
-//! `signatures`: what tools are told by, and whether a file of one's own can be used.
+//! `signatures`: what tools are told by, whether a file of one's own can be used, and why a packet
+//! is what it is.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write},
+    num::NonZeroUsize,
+    path::PathBuf,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
+use super::{Usage, filter_options::PolicyOptions};
 use crate::{
+    capture::Capture,
     config::signatures::{Signature, Signatures},
+    explain::{Explainer, Explanation, Part},
     output::{
         self, Format, Terminal, csv, json,
         table::{self, Layout, thousands},
     },
+    replay,
     stats::{Cell, Column, Row, WallTime},
 };
 
@@ -36,6 +47,7 @@ Examples:
   sip-filter signatures list                            the built-in ones
   sip-filter signatures list --signatures own.toml      with those of a file
   sip-filter signatures check own.toml                  whether the file can be used
+  sip-filter signatures explain monday.pcap             why its packets are what they are
   sip-filter attach -i eth0 --signatures own.toml       use it, from the next packet on")]
 pub(super) enum Verb {
     /// List the signatures
@@ -58,6 +70,33 @@ Examples:
         /// The file
         file: PathBuf,
     },
+    /// Say of packets, part by part, what they are and why
+    ///
+    /// The file is a capture, or the payload of one UDP datagram. Text from packets is escaped
+    /// where it is not printable.
+    #[command(after_help = "\
+Changes nothing, and needs no privileges.
+
+Examples:
+  sip-filter signatures explain monday.pcap
+  sip-filter signatures explain monday.pcap --packets 5 --drop scanners
+  sip-filter signatures explain payload.bin --format json")]
+    Explain(Explain),
+}
+
+/// Options of `signatures explain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Explain {
+    /// A capture, or a payload
+    file: PathBuf,
+    /// How many UDP packets of a capture to explain
+    #[arg(long, value_name = "N", default_value = "1")]
+    packets: NonZeroUsize,
+    #[command(flatten)]
+    policy: PolicyOptions,
+    /// How to print it
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
 }
 
 /// Options of `signatures list`.
@@ -74,6 +113,7 @@ pub(super) struct List {
 pub(super) fn run(verb: &Verb) -> Result<()> {
     match verb {
         Verb::List(options) => list(options),
+        Verb::Explain(options) => explain(options),
         Verb::Check { file } => {
             let signatures = Signatures::with_own(file)?;
             let own = signatures.list.iter().filter(|one| one.own).count();
@@ -88,6 +128,80 @@ pub(super) fn run(verb: &Verb) -> Result<()> {
             output::print(|out| writeln!(out, "{line}"))
         }
     }
+}
+
+fn explain(options: &Explain) -> Result<()> {
+    if options.format == Format::Csv {
+        bail!(Usage(
+            "explain prints a table or json: csv is for lists".to_owned()
+        ));
+    }
+    let signatures = options.policy.signatures()?;
+    let load = options.policy.load(&signatures, false);
+    let mut explainer = Explainer::new(&load, options.packets.get())?;
+    let file = options.file.display();
+    let bytes = fs::read(&options.file).with_context(|| format!("cannot read {file}"))?;
+    let damage = match Capture::new(bytes.as_slice()) {
+        Ok(mut capture) => replay::replay(&mut capture, &mut explainer)?.damage,
+        Err(_) => {
+            let explanation = explainer.payload(&bytes);
+            explainer.explanations.push(explanation);
+            None
+        }
+    };
+    let explanations = &explainer.explanations;
+    match options.format {
+        Format::Json => output::print(|out| json::document(out, explanations))?,
+        _ => output::print(|out| {
+            explanations
+                .iter()
+                .try_for_each(|explanation| describe(out, explanation))
+        })?,
+    }
+    match damage {
+        None => Ok(()),
+        Some(damage) => Err(anyhow!(damage).context(format!("the capture {file} is damaged"))),
+    }
+}
+
+/// An explanation for people.
+fn describe(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
+    let Explanation {
+        packet,
+        source,
+        port,
+        length,
+        class,
+        parts,
+        signature,
+        verdict,
+    } = explanation;
+    let from = source
+        .as_ref()
+        .map_or_else(String::new, |source| format!(" from {source}"));
+    let to = port.map_or_else(String::new, |port| format!(" to port {port}"));
+    writeln!(
+        out,
+        "packet {packet}{from}{to}: {class}, {length} bytes of payload"
+    )?;
+    for Part { at, what, text } in parts {
+        writeln!(out, "  {at:>5}  {what:16}  {text}")?;
+    }
+    match signature {
+        Some(found) => writeln!(
+            out,
+            "  signature: {} ({}) by {}, {} {:?}, in bytes {} to {}",
+            found.tool,
+            found.kind,
+            found.field,
+            found.how,
+            found.pattern,
+            found.at,
+            found.at + found.length - 1
+        )?,
+        None => writeln!(out, "  signature: none")?,
+    }
+    writeln!(out, "  verdict: it {verdict}")
 }
 
 fn list(options: &List) -> Result<()> {
@@ -164,7 +278,7 @@ impl Row for Listed {
         Column {
             name: "pattern",
             rank: 0,
-            cell: |row| Cell::Text(row.pattern.escape_debug().to_string()),
+            cell: |row| Cell::Text(row.pattern.clone()),
         },
         Column {
             name: "from",
@@ -174,7 +288,7 @@ impl Row for Listed {
         Column {
             name: "note",
             rank: 4,
-            cell: |row| Cell::Text(row.note.escape_debug().to_string()),
+            cell: |row| Cell::Text(row.note.clone()),
         },
     ];
 }
