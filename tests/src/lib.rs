@@ -1,7 +1,7 @@
 //! What the end-to-end tests and the demo are made of.
 //!
 //! [`packet`] and [`messages`] say what is on the wire, [`capture`] what of it a file holds.
-//! [`corpus`] is what real programs have sent, recorded once, and [`torture`] what the RFCs
+//! [`mutation`] changes messages in ways that are hard to read. [`corpus`] is what real programs have sent, recorded once, and [`torture`] what the RFCs
 //! thought up. [`namespace`] gives every test a network of its own, in which [`process`] runs
 //! programs, [`tools`] the real tools, [`registrar`] answers them and [`watch`] counts what
 //! passes. [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as
@@ -14,6 +14,7 @@ pub mod capture;
 pub mod corpus;
 pub mod kernel;
 pub mod messages;
+pub mod mutation;
 pub mod namespace;
 pub mod offload;
 pub mod packet;

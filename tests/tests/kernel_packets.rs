@@ -6,7 +6,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    ops::Range,
     time::Instant,
 };
 
@@ -22,6 +21,7 @@ use sip_filter_common::{
 use sip_filter_tests::{
     kernel::{Counted, Counts, DROP, LONGEST_FRAME, PASS, Policy, Program, tool_between},
     messages,
+    mutation::{Random, change},
     packet::{AUTHENTICATION, Extension, Frame},
 };
 
@@ -1054,69 +1054,12 @@ fn kernel_and_host_agree_on_a_user_agent_at_every_offset() {
     }
 }
 
-/// Numbers without a pattern, the same in each run (Marsaglia's xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-
-    fn range(&mut self, end: usize) -> Range<usize> {
-        let [a, b] = [self.below(end + 1), self.below(end + 1)];
-        a.min(b)..a.max(b)
-    }
-}
-
-/// Changes a payload in one place, in a way that the classifier may stumble over.
-fn change(payload: &mut Vec<u8>, random: &mut Random) {
-    const PIECES: [&[u8]; 16] = [
-        b"\r\n",
-        b"\n",
-        b"\r",
-        b"\n\n",
-        b"\r\n\r\n",
-        b"\r\n ",
-        b"\t",
-        b":",
-        b"\0",
-        b"\xff",
-        b"\r\nUser-Agent: friendly-scanner\r\n",
-        b"\nuSER-aGENT \t: sipcli/v1.8",
-        b"User-Agent",
-        b" SIP/2.0",
-        b"SIP/2.0 200 OK\r\n",
-        b"OPTIONS ",
-    ];
-    let place = random.below(payload.len() + 1);
-    match random.below(5) {
-        0 => payload.truncate(place),
-        1 => {
-            let range = random.range(payload.len());
-            payload.drain(range);
-        }
-        2 => {
-            let range = random.range(payload.len().min(64));
-            let piece = payload[range].to_vec();
-            payload.splice(place..place, piece);
-        }
-        3 if place < payload.len() => payload[place] ^= 1 << random.below(8),
-        _ => {
-            let piece = PIECES[random.below(PIECES.len())];
-            payload.splice(place..place, piece.iter().copied());
-        }
-    }
-}
-
 #[test]
 fn kernel_and_host_agree_on_messages_with_anything_changed() {
     const CHANGED: usize = 30_000;
     let program = Program::load("scanners,options,malformed", PORTS);
     let longest = LONGEST_FRAME - Frame::to("192.0.2.10").overhead();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     for number in 0..CHANGED {
         let (what, message) = messages::ALL[number % messages::ALL.len()];
         let mut payload = message.to_vec();
@@ -1154,7 +1097,7 @@ fn frames_with_anything_changed_in_their_headers_are_counted_once_at_most() {
     const CHANGED: usize = 30_000;
     let program = Program::load("scanners,options,malformed", "any,5060-5100,6060");
     let frames: Vec<_> = readable().into_iter().map(|row| row.frame).collect();
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut random = Random::new(0x2545_f491_4f6c_dd1d);
     for number in 0..CHANGED {
         let frame = changed(&frames, number, &mut random);
         let before = program.totals();
@@ -1172,7 +1115,7 @@ fn the_host_counts_every_frame_as_the_program_does() {
     /// So many frames are compared at once: reading all counters takes longer than a frame.
     const TOGETHER: usize = 500;
     let frames: Vec<_> = readable().into_iter().map(|row| row.frame).collect();
-    let mut random = Random(0x6c62_272e_07bb_0142);
+    let mut random = Random::new(0x6c62_272e_07bb_0142);
     let mut all: Vec<_> = (0..CHANGED)
         .map(|number| changed(&frames, number, &mut random))
         .collect();
