@@ -54,8 +54,9 @@ pub fn archive(
     Ok(archive.finish())
 }
 
-/// The script that the kernel starts. The BIOS leaves an unfinished line on the console. The tests' own words come with `--show-output`: there a
-/// test says what it leaves out on a kernel that cannot do it.
+/// The script that the kernel starts. The BIOS leaves an unfinished line on the console. The tests'
+/// own words come with `--show-output`: there a test says what it leaves out on a kernel that
+/// cannot do it. Nothing is mounted over /tmp: the checkout, and so what tests read, may be there.
 fn init<'a>(binaries: impl Iterator<Item = &'a str>, task: Task<'_>) -> Vec<u8> {
     let mut script = OsString::from(format!(
         "#!/bin/busybox sh
@@ -65,7 +66,6 @@ busybox mount -t proc proc /proc
 busybox --install -s /bin
 mount -t sysfs sys /sys
 mount -t bpf bpf /sys/fs/bpf
-mount -t tmpfs tmp /tmp
 ip link set lo up
 ulimit -l unlimited
 cd /tmp
