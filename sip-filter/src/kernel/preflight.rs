@@ -4,10 +4,9 @@
 use std::{ffi::CString, fs, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
 
 use anyhow::{Context, Result, bail};
-use aya::util::KernelVersion;
 
 /// The oldest kernel that the program is made for.
-const OLDEST: (u8, u8) = (5, 10);
+const OLDEST: (u32, u32) = (5, 10);
 
 // linux/capability.h
 const CAP_NET_ADMIN: u32 = 12;
@@ -24,11 +23,20 @@ pub(super) fn attach(bpffs_at: &Path) -> Result<()> {
 /// The kernel is new enough and the process may load programs.
 pub(super) fn load() -> Result<()> {
     let (major, minor) = OLDEST;
-    let version = KernelVersion::current().context("cannot read the kernel's version")?;
-    if version < KernelVersion::new(major, minor, 0) {
-        bail!("this kernel is {version:?}; sip-filter needs Linux {major}.{minor} or later");
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")
+        .context("cannot read /proc/sys/kernel/osrelease")?;
+    let release = release.trim();
+    // What cannot be read is not too old: the verifier has the last word.
+    if version(release).is_some_and(|version| version < OLDEST) {
+        bail!("this kernel is {release}; sip-filter needs Linux {major}.{minor} or later");
     }
     privileges()
+}
+
+/// The first two numbers of a kernel's release, as in `6.1.0-42-amd64` and `7.3-rc7`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// The process may load and attach programs.
@@ -72,4 +80,23 @@ pub(super) fn bpffs(path: &Path) -> Result<()> {
         bail!("{} is not a BPF file system; {next}", path.display());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_begin_with_two_numbers() {
+        for (release, numbers) in [
+            ("6.1.0-42-amd64", Some((6, 1))),
+            ("7.3-rc7-cloud-amd64", Some((7, 3))),
+            ("5.10.0", Some((5, 10))),
+            ("next", None),
+            ("", None),
+        ] {
+            assert_eq!(version(release), numbers, "{release}");
+        }
+        assert!(version("5.9.16") < Some(OLDEST) && version("5.10.1") >= Some(OLDEST));
+    }
 }

@@ -78,12 +78,12 @@ impl Emulator {
 
     /// Boots the kernel and waits until the machine turns itself off. What it says once it is up
     /// goes to stdout.
-    pub fn boot(&self, vmlinuz: &Path, initramfs: &Path) -> Result<Run> {
-        let mut machine = Machine::start(&mut self.qemu(vmlinuz, initramfs))?;
+    pub fn boot(&self, vmlinuz: &Path, initramfs: &Path, cpus: u8) -> Result<Run> {
+        let mut machine = Machine::start(&mut self.qemu(vmlinuz, initramfs, cpus))?;
         follow(&machine.lines()?, LIMIT)
     }
 
-    fn qemu(&self, vmlinuz: &Path, initramfs: &Path) -> Command {
+    fn qemu(&self, vmlinuz: &Path, initramfs: &Path, cpus: u8) -> Command {
         let libraries = self.root.join("usr/lib/x86_64-linux-gnu");
         // Its own loader, for its C library may be newer than this machine's.
         let mut qemu = Command::new(libraries.join("ld-linux-x86-64.so.2"));
@@ -93,7 +93,8 @@ impl Emulator {
         for firmware in ["usr/share/seabios", "usr/share/qemu"] {
             qemu.arg("-L").arg(self.root.join(firmware));
         }
-        qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1G"])
+        qemu.args(["-accel", "tcg,thread=multi", "-m", "1G", "-smp"])
+            .arg(cpus.to_string())
             .args(["-nodefaults", "-no-user-config", "-nographic"])
             .args(["-nic", "none", "-serial", "stdio", "-no-reboot"])
             .arg("-kernel")

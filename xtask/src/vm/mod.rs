@@ -108,7 +108,9 @@ fn boot_each(emulator: &Emulator, kernels: &[(&Kernel, Fetched)], initramfs: &Pa
             "\nLinux {version}, from Debian {}:",
             kernel.suites.join(" or ")
         );
-        let outcome = emulator.boot(&image.vmlinuz, initramfs).and_then(passed);
+        let outcome = emulator
+            .boot(&image.vmlinuz, initramfs, kernel.cpus)
+            .and_then(passed);
         let report = match &outcome {
             Ok(run) => format!(
                 "passed; {:.1} s to boot, {:.0} s in all",
