@@ -281,7 +281,7 @@ pub struct Counts {
     /// The kernel's jiffies when `now` was read.
     pub jiffies: u64,
     /// Nanoseconds of the kernel's monotonic clock: read once a jiffy, which is as exact as the
-    /// coarse clock is and costs a twentieth of asking it for every packet.
+    /// coarse clock is; asking that for every packet is a call.
     pub now: u64,
 }
 
@@ -327,7 +327,7 @@ pub const SOURCE_PORTS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceCount {
     /// Packets at [`SourceCount::outcome`], apart from those that nothing was found in and no rule
-    /// met: most packets are such, and one atomic addition less is worth having. See
+    /// met: most packets are such, and they are spared an atomic addition. See
     /// [`SourceCount::met_with`].
     pub outcomes: [u64; 2 * Outcome::COUNT],
     /// Packets by class.
