@@ -23,6 +23,12 @@ pub trait Payload: Sized {
     /// Eight bytes from `offset`.
     fn u64_at(&self, offset: usize) -> Option<u64>;
 
+    /// Sixty-four bytes from `offset`.
+    fn chunk(&self, offset: usize) -> Option<[u64; 8]>;
+
+    /// What begins at `offset`, which is inside.
+    fn behind(&self, offset: usize) -> Self;
+
     /// The same offset, of which the verifier no longer knows how it came about.
     ///
     /// The verifier walks every value that an offset can have apart from each other: after a
@@ -88,6 +94,19 @@ impl Payload for SlicePayload<'_> {
 
     fn u64_at(&self, offset: usize) -> Option<u64> {
         self.bytes(offset).map(u64::from_le_bytes)
+    }
+
+    fn chunk(&self, offset: usize) -> Option<[u64; 8]> {
+        let bytes = self.bytes::<64>(offset)?;
+        let mut words = [0; 8];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        Some(words)
+    }
+
+    fn behind(&self, offset: usize) -> Self {
+        Self(self.0.get(offset..).unwrap_or_default())
     }
 
     fn forget(&self, offset: usize) -> usize {

@@ -1,80 +1,172 @@
 //! The signature table: which text in which place names which tool.
 //!
-//! The loader builds the table with [`SignatureTable::insert`]; the classifier looks values
-//! up with [`SignatureTable::find`]. A pattern is filed under its first four bytes, so that
-//! a look-up meets the few patterns that begin alike, however many there are.
+//! The loader builds the table; the classifier looks values up in it. What a value begins with is
+//! found by hashing: a small set says whether any pattern of the field begins like it, which
+//! nearly always ends the matter; then a pattern is filed under as many of its first bytes as it
+//! has of 16, 8, 4 or 1. So the cost of a look-up does not depend on how many signatures there are.
+//! What a value contains is found by the four-byte pieces of the patterns, at every fourth byte.
 
 use crate::{
-    payload::{MAX_OFFSET, Payload, last_word},
+    field::{Detector, Field, Match},
     swar,
-    tool::{Found, Kind, MAX_TOOLS},
+    tool::Found,
 };
 
-/// How many signatures a table holds.
+/// How many patterns a table holds.
 pub const MAX_SIGNATURES: usize = 512;
+/// How many numbers signatures have: patterns, and then detectors.
+pub const SIGNATURE_NUMBERS: usize = MAX_SIGNATURES + 16;
 /// The longest pattern, in bytes.
 pub const MAX_PATTERN: usize = 64;
-/// The shortest pattern, in bytes: patterns are filed under as many.
-pub const MIN_PATTERN: usize = HEAD;
+/// The shortest pattern that a value may begin with, in bytes.
+pub const MIN_PREFIX: usize = 3;
+/// The shortest pattern that a value may contain, in bytes: whatever its place in the packet,
+/// one of its first four pieces of [`PIECE`] bytes lies at a multiple of [`STRIDE`].
+pub const MIN_CONTAINS: usize = STRIDE + PIECE - 1;
 /// How many patterns with the same hash a look-up goes through.
-pub const MAX_CHAIN: usize = 8;
+pub const MAX_CHAIN: usize = 6;
 
-const HEAD: usize = 4;
-const WORDS: usize = MAX_PATTERN / 8;
-const BUCKETS: usize = 1024;
+/// A piece of a pattern, in bytes.
+const PIECE: usize = 4;
+/// How far the looked-at pieces of a packet are apart, in bytes.
+pub(crate) const STRIDE: usize = 4;
+
+pub(crate) const WORDS: usize = MAX_PATTERN / 8;
+const BUCKETS: usize = 2048;
+const BEGINNINGS: usize = 16384;
+const PIECES: usize = 2048;
+const PIECE_BUCKETS: usize = 4096;
+const PIECE_SET: usize = 16384;
 const NONE: u16 = 0;
 
-/// How many blanks may follow a value that a pattern meets exactly.
-const MAX_TRAILING_BLANKS: usize = 16;
+/// How many bytes of a value the set of beginnings is asked about, at most.
+const KEY: usize = 6;
 
-/// How a pattern meets a value.
-#[repr(u8)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Match {
-    /// The value is the pattern; blanks may follow.
-    Exact = 0,
-    /// The value begins with the pattern.
-    Prefix = 1,
-}
+/// The classes by which patterns are filed: so many of their first bytes count.
+const CLASSES: [usize; 4] = [16, 8, 4, 1];
+/// In how many chains a value is looked for.
+pub(crate) const CHAINS: usize = CLASSES.len();
 
-impl Match {
-    /// The name used in signature files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Prefix => "prefix",
+/// Folds the case of letters; what else it makes equal is told apart when patterns are compared.
+const FOLD: u64 = swar::splat(0x20);
+
+/// What a signature has found, and which one: one word, for the verifier's sake, and 0 for
+/// nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hit(u32);
+
+impl Hit {
+    /// Nothing was found.
+    pub const NONE: Self = Self(0);
+
+    /// Found by the signature with this number; nothing where `found` is 0.
+    #[inline(always)]
+    pub(crate) const fn new(found: u16, signature: usize) -> Self {
+        if found == 0 {
+            Self::NONE
+        } else {
+            Self(found as u32 | (signature as u32) << 16)
+        }
+    }
+
+    /// As a number.
+    #[inline(always)]
+    pub(crate) const fn number(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// From [`Hit::number`].
+    #[inline(always)]
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number as u32)
+    }
+
+    /// The tool.
+    #[inline(always)]
+    pub fn found(self) -> Option<Found> {
+        Found::from_word(self.0 as u16)
+    }
+
+    /// The signature's number: a pattern's below [`MAX_SIGNATURES`], then the detectors'.
+    #[inline(always)]
+    pub const fn signature(self) -> usize {
+        (self.0 >> 16) as usize
+    }
+
+    /// Whether nothing was found.
+    #[inline(always)]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a tool was found for which the packet may be dropped.
+    #[inline(always)]
+    pub fn is_hostile(self) -> bool {
+        Found::is_hostile_word(self.0 as u16)
+    }
+
+    /// The one that names the packet: what may be dropped goes before what only counts, and
+    /// otherwise what was found first.
+    #[inline(always)]
+    #[must_use]
+    pub fn or(self, later: Self) -> Self {
+        if self.is_none() || (!self.is_hostile() && later.is_hostile()) {
+            later
+        } else {
+            self
         }
     }
 }
 
-/// One signature.
+/// One pattern.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    /// Lower case, zero from its end on.
-    pattern: [u64; WORDS],
+pub(crate) struct Entry {
+    /// Of each word the bytes in lower case, and the bits that make the packet's letters lower
+    /// case. Behind the pattern's end both are all ones, so that whatever stands there is equal.
+    words: [[u64; 2]; WORDS],
     /// The next entry of the chain plus one, [`NONE`] at its end.
-    next: u16,
-    length: u8,
-    how: u8,
-    /// A [`Found`]; 0 in an entry that is free.
-    found: u16,
-    reserved: u16,
+    pub(crate) next: u16,
+    /// The pattern's length in bytes; 0 in an entry that is free.
+    pub(crate) length: u8,
+    pub(crate) field: u8,
+    /// A [`Found`].
+    pub(crate) found: u16,
+    /// Not 0 where the value must end behind the pattern.
+    pub(crate) is_exact: u16,
+}
+
+/// A piece of a pattern that a value may contain.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    /// The next piece of the chain plus one, [`NONE`] at its end.
+    pub(crate) next: u16,
+    /// The pattern's entry.
+    pub(crate) entry: u16,
+    /// How far into the pattern it begins, in bytes.
+    pub(crate) back: u32,
 }
 
 /// Why a signature cannot be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableError {
-    /// The table holds [`MAX_SIGNATURES`] already.
+    /// The number is not below [`MAX_SIGNATURES`], or is taken.
     Full,
-    /// The pattern is shorter than [`MIN_PATTERN`] bytes.
+    /// The pattern is empty.
+    Empty,
+    /// A prefix is shorter than [`MIN_PREFIX`] bytes.
     TooShort,
+    /// A pattern to be contained is shorter than [`MIN_CONTAINS`] bytes.
+    TooShortToContain,
     /// The pattern is longer than [`MAX_PATTERN`] bytes.
     TooLong,
     /// The pattern holds a byte that no value can: a zero byte, CR or LF.
     Unmatchable,
-    /// The tool's number is not below [`MAX_TOOLS`].
-    NoSuchTool,
+    /// The pattern begins with a blank, with which no value begins.
+    BeginsWithBlank,
+    /// A body and a whole message have no beginning to compare with.
+    OnlyContains,
     /// More than [`MAX_CHAIN`] patterns share a chain.
     ChainTooLong,
 }
@@ -82,206 +174,389 @@ pub enum TableError {
 impl core::fmt::Display for TableError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Full => write!(f, "there are more than {MAX_SIGNATURES} signatures"),
-            Self::TooShort => write!(f, "the pattern is shorter than {MIN_PATTERN} bytes"),
+            Self::Full => write!(f, "there are more than {MAX_SIGNATURES} patterns"),
+            Self::Empty => write!(f, "the pattern is empty"),
+            Self::TooShort => write!(
+                f,
+                "the pattern is shorter than {MIN_PREFIX} bytes: ordinary traffic would begin with \
+                 it too; make it longer, or exact"
+            ),
+            Self::TooShortToContain => write!(
+                f,
+                "the pattern is shorter than {MIN_CONTAINS} bytes: ordinary traffic would contain \
+                 it too"
+            ),
             Self::TooLong => write!(f, "the pattern is longer than {MAX_PATTERN} bytes"),
             Self::Unmatchable => write!(f, "the pattern holds a zero byte or a line end"),
-            Self::NoSuchTool => {
-                write!(f, "there are more than {} tools", MAX_TOOLS)
+            Self::BeginsWithBlank => {
+                write!(f, "the pattern begins with a blank, which no value does")
             }
-            Self::ChainTooLong => {
-                write!(
-                    f,
-                    "more than {MAX_CHAIN} patterns begin with the same {HEAD} bytes"
-                )
-            }
+            Self::OnlyContains => write!(f, "fields body and any go with match contains alone"),
+            Self::ChainTooLong => write!(
+                f,
+                "more than {MAX_CHAIN} patterns of the field begin with the same bytes"
+            ),
         }
     }
 }
 
 impl core::error::Error for TableError {}
 
-/// Up to [`MAX_SIGNATURES`] signatures, as the program holds them in its read-only data.
+/// Up to [`MAX_SIGNATURES`] patterns and what the detectors name, as the program holds them in
+/// its read-only data.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureTable {
+    /// A bit for each field that has patterns to be contained.
+    contained: u64,
+    /// A [`Found`] for each detector; 0 for one that is off.
+    detectors: [u16; 16],
+    /// By field: of a value's first bytes, those that the set of beginnings is asked about; as many
+    /// as the field's shortest pattern has, at most [`KEY`].
+    keys: [u64; 16],
+    /// Not 0 at [`beginning`] of each field and first bytes of a pattern.
+    beginnings: [u8; BEGINNINGS],
+    /// Not 0 at [`piece_place`] of each piece of a pattern to be contained.
+    piece_set: [u8; PIECE_SET],
     /// The first entry of each chain plus one, [`NONE`] for an empty chain.
     buckets: [u16; BUCKETS],
+    /// The first piece of each chain plus one, [`NONE`] for an empty chain.
+    piece_buckets: [u16; PIECE_BUCKETS],
     entries: [Entry; MAX_SIGNATURES],
+    pieces: [Piece; PIECES],
 }
 
 const _: () = {
-    assert!(size_of::<Entry>() == MAX_PATTERN + 8);
-    assert!(size_of::<SignatureTable>() == 2 * BUCKETS + MAX_SIGNATURES * size_of::<Entry>());
+    assert!(size_of::<Entry>() == 16 * WORDS + 8);
+    assert!(size_of::<Piece>() == 8);
+    assert!(Detector::COUNT <= 16 && Field::COUNT <= 16);
+    assert!(PIECES == MAX_SIGNATURES * STRIDE);
+    assert!(
+        size_of::<SignatureTable>()
+            == 8 + 32
+                + 128
+                + BEGINNINGS
+                + PIECE_SET
+                + 2 * (BUCKETS + PIECE_BUCKETS)
+                + MAX_SIGNATURES * size_of::<Entry>()
+                + PIECES * size_of::<Piece>()
+    );
 };
 
+// Building it, on the host.
 impl SignatureTable {
     /// No signature.
     pub const EMPTY: Self = Self {
+        contained: 0,
+        detectors: [0; 16],
+        keys: [0; 16],
+        beginnings: [0; BEGINNINGS],
+        piece_set: [0; PIECE_SET],
         buckets: [NONE; BUCKETS],
+        piece_buckets: [NONE; PIECE_BUCKETS],
         entries: [Entry {
-            pattern: [0; WORDS],
+            words: [[u64::MAX; 2]; WORDS],
             next: NONE,
             length: 0,
-            how: 0,
+            field: 0,
             found: 0,
-            reserved: 0,
+            is_exact: 0,
         }; MAX_SIGNATURES],
+        pieces: [Piece {
+            next: NONE,
+            entry: 0,
+            back: 0,
+        }; PIECES],
     };
 
-    /// Adds a signature: a pattern of [`MIN_PATTERN`] to [`MAX_PATTERN`] bytes, in any case.
-    /// An exact pattern may have as few as one byte. Of two patterns that meet the same
-    /// value, the longer one names it, and of equally long ones the first.
+    /// Says what a detector names; `None` turns it off.
+    pub fn set_detector(&mut self, detector: Detector, found: Option<Found>) {
+        self.detectors[detector as usize] = found.map_or(0, Found::word);
+    }
+
+    /// Adds a pattern under a number of its own, in any case. Of two patterns that a value begins
+    /// with, the longer one names it, as a rule, and of equally long ones the first.
     ///
     /// # Errors
     ///
     /// When the pattern or the table does not allow it; the table is as it was then.
     pub fn insert(
         &mut self,
-        pattern: &[u8],
+        number: u16,
+        field: Field,
         how: Match,
-        tool: u8,
-        kind: Kind,
+        pattern: &[u8],
+        found: Found,
     ) -> Result<(), TableError> {
-        let shortest = if how == Match::Exact { 1 } else { MIN_PATTERN };
-        if pattern.len() < shortest {
-            return Err(TableError::TooShort);
+        check(field, how, pattern)?;
+        let at = usize::from(number);
+        if at >= MAX_SIGNATURES || self.entries[at].length != 0 {
+            return Err(TableError::Full);
         }
-        if pattern.len() > MAX_PATTERN {
-            return Err(TableError::TooLong);
+        let mut words = [[u64::MAX; 2]; WORDS];
+        for (at, byte) in pattern.iter().enumerate() {
+            let byte = byte.to_ascii_lowercase();
+            let fold = if byte.is_ascii_lowercase() { 0x20 } else { 0 };
+            for (word, byte) in words[at / 8].iter_mut().zip([byte, fold]) {
+                let shift = 8 * (at % 8);
+                *word = *word & !(0xff << shift) | u64::from(byte) << shift;
+            }
         }
-        if pattern.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
-            return Err(TableError::Unmatchable);
+        let entry = Entry {
+            words,
+            next: NONE,
+            length: pattern.len() as u8,
+            field: field as u8,
+            found: found.word(),
+            is_exact: u16::from(how == Match::Exact),
+        };
+        match how {
+            Match::Contains => self.insert_contained(number, entry, pattern),
+            Match::Exact | Match::Prefix => self.insert_beginning(number, entry, pattern),
         }
-        if usize::from(tool) >= MAX_TOOLS {
-            return Err(TableError::NoSuchTool);
-        }
-        let free = self
-            .entries
-            .iter()
-            .position(|entry| entry.length == 0)
-            .ok_or(TableError::Full)?;
+    }
 
-        let mut value = [0; WORDS];
-        for (word, chunk) in value.iter_mut().zip(pattern.chunks(8)) {
-            *word = swar::lower(swar::word(chunk));
-        }
-        let length = pattern.len() as u8;
+    fn insert_beginning(
+        &mut self,
+        number: u16,
+        mut entry: Entry,
+        pattern: &[u8],
+    ) -> Result<(), TableError> {
+        let head = [0, 8].map(|from| swar::word(pattern.get(from..).unwrap_or_default()));
+        let class = CLASSES
+            .iter()
+            .position(|class| pattern.len() >= *class)
+            .unwrap_or(CHAINS - 1);
+        let bucket = bucket(usize::from(entry.field), class, head);
         // The chain is kept longest first, so that the first match is the one to take.
-        let bucket = bucket(value[0]);
         let (mut before, mut at, mut chain) = (NONE, self.buckets[bucket], 1);
         let mut place = None;
         while at != NONE {
-            let entry = &self.entries[usize::from(at - 1)];
-            if place.is_none() && entry.length < length {
+            let other = &self.entries[usize::from(at - 1)];
+            if place.is_none() && other.length < entry.length {
                 place = Some((before, at));
             }
             before = at;
-            at = entry.next;
+            at = other.next;
             chain += 1;
         }
         if chain > MAX_CHAIN {
             return Err(TableError::ChainTooLong);
         }
         let (before, next) = place.unwrap_or((before, NONE));
-        self.entries[free] = Entry {
-            pattern: value,
-            next,
-            length,
-            how: how as u8,
-            found: Found::new(tool, kind).word(),
-            reserved: 0,
-        };
-        let number = free as u16 + 1;
+        entry.next = next;
+        self.entries[usize::from(number)] = entry;
         match before {
-            NONE => self.buckets[bucket] = number,
-            before => self.entries[usize::from(before - 1)].next = number,
+            NONE => self.buckets[bucket] = number + 1,
+            before => self.entries[usize::from(before - 1)].next = number + 1,
         }
+        self.file_beginnings(usize::from(entry.field));
         Ok(())
     }
 
-    /// The longest signature that meets the value at `start`.
-    #[inline(always)]
-    pub fn find(&self, payload: &impl Payload, start: usize) -> Option<Found> {
-        let head = match payload.u32_at(start) {
-            Some(head) => u64::from(head),
-            None if start >= payload.len() => return None,
-            None => last_word(payload, start),
-        };
-        let mut number = self.buckets[bucket(swar::lower(head))];
-        for _ in payload.rolled(MAX_CHAIN) {
-            let entry = self.entries.get((number as usize).wrapping_sub(1))?;
-            if entry.meets(payload, start) {
-                return Found::from_word(entry.found);
-            }
-            number = entry.next;
+    /// Makes the field's part of the set of beginnings anew: a shorter pattern than before makes
+    /// it ask about less. What it held stays, and does no harm.
+    fn file_beginnings(&mut self, field: usize) {
+        let of_field = |entry: &&Entry| entry.length != 0 && usize::from(entry.field) == field;
+        let filed = |entry: &Entry| entry.words[0][0];
+        let shortest = self.entries.iter().filter(of_field).map(|one| one.length);
+        let key = usize::from(shortest.min().unwrap_or(0)).min(KEY);
+        self.keys[field] = swar::mask(key);
+        for entry in self.entries.iter().filter(of_field) {
+            self.beginnings[beginning(field, filed(entry), self.keys[field])] = 1;
         }
-        None
+    }
+
+    fn insert_contained(
+        &mut self,
+        number: u16,
+        entry: Entry,
+        pattern: &[u8],
+    ) -> Result<(), TableError> {
+        // Of the pieces that lie alike, those whose chains are shortest.
+        let mut chosen = [(0, 0_u32); STRIDE];
+        for (phase, chosen) in chosen.iter_mut().enumerate() {
+            let pieces = (phase..=pattern.len() - PIECE).step_by(STRIDE);
+            let piece = |at: usize| swar::word(&pattern[at..at + PIECE]) as u32;
+            let best = pieces
+                .map(|at| (self.chain_length(piece_bucket(piece(at))), at, piece(at)))
+                .min();
+            match best {
+                Some((chain, at, piece)) if chain < MAX_CHAIN => *chosen = (at, piece),
+                _ => return Err(TableError::ChainTooLong),
+            }
+        }
+        for (phase, (at, piece)) in chosen.into_iter().enumerate() {
+            let place = usize::from(number) * STRIDE + phase;
+            let bucket = piece_bucket(piece);
+            self.pieces[place] = Piece {
+                next: self.piece_buckets[bucket],
+                entry: number,
+                back: at as u32,
+            };
+            self.piece_buckets[bucket] = place as u16 + 1;
+            self.piece_set[piece_place(piece)] = 1;
+        }
+        self.entries[usize::from(number)] = entry;
+        self.contained |= 1 << entry.field;
+        Ok(())
+    }
+
+    fn chain_length(&self, bucket: usize) -> usize {
+        let (mut at, mut length) = (self.piece_buckets[bucket], 0);
+        while at != NONE {
+            at = self.pieces[usize::from(at - 1)].next;
+            length += 1;
+        }
+        length
+    }
+}
+
+/// Whether a pattern may be added, other patterns apart.
+///
+/// # Errors
+///
+/// When it may not.
+pub fn check(field: Field, how: Match, pattern: &[u8]) -> Result<(), TableError> {
+    if pattern.is_empty() {
+        return Err(TableError::Empty);
+    }
+    if pattern.len() > MAX_PATTERN {
+        return Err(TableError::TooLong);
+    }
+    if pattern.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
+        return Err(TableError::Unmatchable);
+    }
+    match how {
+        Match::Contains if pattern.len() < MIN_CONTAINS => Err(TableError::TooShortToContain),
+        Match::Prefix if pattern.len() < MIN_PREFIX => Err(TableError::TooShort),
+        Match::Exact | Match::Prefix if matches!(field, Field::Any | Field::Body) => {
+            Err(TableError::OnlyContains)
+        }
+        Match::Exact | Match::Prefix if matches!(pattern[0], b' ' | b'\t') => {
+            Err(TableError::BeginsWithBlank)
+        }
+        _ => Ok(()),
+    }
+}
+
+// Looking things up, in the kernel too.
+impl SignatureTable {
+    /// What the detector with this number names.
+    #[inline(always)]
+    pub(crate) fn detector(&self, detector: usize) -> Hit {
+        let number = detector & 0xf;
+        Hit::new(self.detectors[number], MAX_SIGNATURES + number)
+    }
+
+    /// Whether a field has patterns to be contained.
+    #[inline(always)]
+    pub(crate) fn looks_inside(&self, field: usize) -> bool {
+        self.contained >> (field & 0xf) & 1 != 0
+    }
+
+    /// Whether any field has patterns to be contained.
+    #[inline(always)]
+    pub(crate) fn looks_inside_any(&self) -> bool {
+        self.contained != 0
+    }
+
+    /// Whether fields have patterns to be contained that are beyond the header.
+    #[inline(always)]
+    pub(crate) fn looks_behind_header(&self) -> bool {
+        self.contained & (1 << Field::Body as u32 | 1 << Field::Any as u32) != 0
+    }
+
+    /// Not 0 where a pattern of the field may begin like a value whose first bytes are in `head`,
+    /// at least [`KEY`] of them.
+    #[inline(always)]
+    pub(crate) fn may_begin(&self, field: usize, head: u64) -> u8 {
+        self.beginnings[beginning(field, head, self.keys[field & 0xf])]
+    }
+
+    /// The chains of the patterns with which the field's value may begin, whose first sixteen
+    /// bytes are in `head`: for each class the first entry plus one, the longest first.
+    #[inline(always)]
+    pub(crate) fn chains(&self, field: usize, head: [u64; 2]) -> [u16; CHAINS] {
+        let chain = |class| self.buckets[bucket(field, class, head)];
+        [chain(0), chain(1), chain(2), chain(3)]
+    }
+
+    /// An entry, from its number plus one.
+    #[inline(always)]
+    pub(crate) fn entry(&self, number: usize) -> &Entry {
+        // Masked, which the verifier follows better than a comparison.
+        &self.entries[number.wrapping_sub(1) % MAX_SIGNATURES]
+    }
+
+    /// Not 0 where these four bytes may be a piece of a pattern.
+    #[inline(always)]
+    pub(crate) fn may_be_piece(&self, bytes: u32) -> u8 {
+        self.piece_set[piece_place(bytes)]
+    }
+
+    /// The first piece with these bytes, plus one.
+    #[inline(always)]
+    pub(crate) fn first_piece(&self, bytes: u32) -> usize {
+        self.piece_buckets[piece_bucket(bytes)] as usize
+    }
+
+    /// A piece, from its number plus one.
+    #[inline(always)]
+    pub(crate) fn piece(&self, number: usize) -> &Piece {
+        &self.pieces[number.wrapping_sub(1) % PIECES]
     }
 }
 
 impl Entry {
+    /// 0 where eight bytes are the pattern's at `word`, as far as it reaches.
     #[inline(always)]
-    fn meets(&self, payload: &impl Payload, start: usize) -> bool {
-        let payload = &payload.apart();
-        let start = payload.forget(start) & MAX_OFFSET;
-        let length = self.length as usize;
-        if start + length > payload.len() {
-            return false;
-        }
-        // A pattern holds no line end: where all its bytes stand, the value has not ended.
-        let mut equal = true;
-        for at in payload.rolled(WORDS) {
-            let Some(pattern) = self.pattern.get(at) else {
-                return false;
-            };
-            let rest = length.wrapping_sub(at * 8);
-            let offset = start + at * 8;
-            let differs = match payload.u64_at(offset) {
-                Some(word) => (swar::lower(word) ^ pattern) & swar::mask_up_to_eight(rest),
-                // The payload ends in this word, so the pattern does too.
-                None => {
-                    let word = last_word(payload, payload.forget(offset) & MAX_OFFSET);
-                    equal = (swar::lower(word) ^ pattern) & swar::mask_up_to_eight(rest) == 0;
-                    break;
-                }
-            };
-            if differs != 0 {
-                return false;
-            }
-            if rest <= 8 {
-                break;
-            }
-        }
-        equal
-            && (self.how == Match::Prefix as u8
-                || ends_at(payload, payload.forget(start + length) & MAX_OFFSET))
+    pub(crate) fn difference(&self, word: usize, packet: u64) -> u64 {
+        let [bytes, fold] = self.words[word];
+        (packet | fold) ^ bytes
     }
 }
 
-/// Whether the value ends at `at`: a line end or the payload's, blanks before it apart.
+// Fibonacci hashing: the multiplier is 2^64 / phi.
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
 #[inline(always)]
-fn ends_at(payload: &impl Payload, at: usize) -> bool {
-    for step in payload.rolled(MAX_TRAILING_BLANKS) {
-        match payload.u8_at(at + step) {
-            Some(b' ' | b'\t') => {}
-            Some(b'\r' | b'\n') | None => return true,
-            Some(_) => return false,
-        }
-    }
-    false
+const fn hash(number: u64, size: usize) -> usize {
+    (number.wrapping_mul(MULTIPLIER) >> (64 - size.ilog2())) as usize
 }
 
-/// The chain that holds the patterns which begin like this word in lower case: its first four
-/// bytes, as far as the first blank or line end, with which an exact value may end.
+/// Of the first sixteen bytes, those by which each class is filed.
+const FILED_BY: [[u64; 2]; CHAINS] = [
+    [u64::MAX, u64::MAX],
+    [u64::MAX, 0],
+    [swar::mask(CLASSES[2]), 0],
+    [swar::mask(CLASSES[3]), 0],
+];
+
+/// The chain that holds the patterns of a class that begin like these sixteen bytes.
 #[inline(always)]
-fn bucket(first: u64) -> usize {
-    let ends = [b' ', b'\t', b'\r', b'\n']
-        .into_iter()
-        .fold(0, |ends, byte| ends | swar::equal(first, byte));
-    let head = first & swar::mask(HEAD) & swar::before_first(ends);
-    // Fibonacci hashing: the multiplier is 2^64 / phi.
-    (head.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - BUCKETS.ilog2())) as usize
+fn bucket(field: usize, class: usize, head: [u64; 2]) -> usize {
+    let [first, second] = FILED_BY[class];
+    let [first, second] = [(head[0] | FOLD) & first, (head[1] | FOLD) & second];
+    let salt = ((field * CHAINS + class) as u64) << 40;
+    hash(first ^ second.wrapping_mul(MULTIPLIER) ^ salt, BUCKETS)
+}
+
+/// The place in the set of beginnings of a field and the first bytes of a value.
+#[inline(always)]
+fn beginning(field: usize, head: u64, key: u64) -> usize {
+    let salt = (field as u64) << 56;
+    hash(((head | FOLD) & key) ^ salt, BEGINNINGS)
+}
+
+#[inline(always)]
+fn piece_place(bytes: u32) -> usize {
+    hash(bytes as u64 | FOLD & 0xffff_ffff, PIECE_SET)
+}
+
+#[inline(always)]
+fn piece_bucket(bytes: u32) -> usize {
+    hash(bytes as u64 | FOLD & 0xffff_ffff, PIECE_BUCKETS)
 }
 
 // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.

@@ -72,6 +72,16 @@ impl MessageClass {
         Self::Malformed,
     ];
 
+    /// The class with this discriminant; malformed where there is none.
+    #[inline(always)]
+    pub const fn from_number(number: usize) -> Self {
+        if number < Self::COUNT {
+            Self::ALL[number]
+        } else {
+            Self::Malformed
+        }
+    }
+
     /// Whether this is a request of whatever method.
     #[inline(always)]
     pub const fn is_request(self) -> bool {

@@ -81,8 +81,8 @@ impl Tally {
     #[inline(always)]
     pub fn new(datagram: &Datagram, found: &Classification, outcome: Outcome) -> Self {
         let unbounded = |number: usize| datagram.payload.forget(number);
-        let hostile = matches!(found.tool, Some(tool) if tool.is_hostile());
-        let tool = match found.tool {
+        let hostile = matches!(found.tool(), Some(tool) if tool.is_hostile());
+        let tool = match found.tool() {
             Some(tool) => tool.tool() as usize,
             None => NO_TOOL,
         };

@@ -29,7 +29,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use sip_filter_common::{
-    classify,
+    classify::{self, Destination},
     packet::{self, Packet},
 };
 
@@ -71,7 +71,14 @@ fn inspect(ctx: *mut xdp_md) -> u32 {
     if !policy::inspects(&datagram) {
         return xdp_action::XDP_PASS;
     }
-    let found = classify::classify(&datagram.payload, policy::signatures());
+    let Some(work) = maps::work() else {
+        return count::unreadable();
+    };
+    let destination = Destination {
+        address: datagram.destination,
+        port: datagram.port,
+    };
+    let found = classify::classify(&datagram.payload, &destination, policy::signatures(), work);
     let outcome = policy::decide(&found);
     let tally = Tally::new(&datagram, &found, outcome);
     count::datagram(&datagram, &tally);

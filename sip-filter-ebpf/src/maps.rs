@@ -6,7 +6,10 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
 };
-use sip_filter_common::abi::{self, Address, Counts, PortCount, Settings, SourceCount, ToolName};
+use sip_filter_common::{
+    abi::{self, Address, Counts, PortCount, Settings, SourceCount, ToolName},
+    classify::Work,
+};
 
 #[map]
 pub static COUNTS: PerCpuArray<Counts> = PerCpuArray::with_max_entries(1, 0);
@@ -29,3 +32,15 @@ pub static TOOLS: Array<ToolName> = Array::with_max_entries(abi::MAX_TOOLS as u3
 /// The loader's alone.
 #[map]
 pub static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
+
+/// Room to work on one packet.
+#[map]
+pub static WORK: PerCpuArray<Work> = PerCpuArray::with_max_entries(1, 0);
+
+/// The room to work in; there is always some.
+#[inline(always)]
+pub fn work() -> Option<&'static mut Work> {
+    let work = WORK.get_ptr_mut(0)?;
+    // SAFETY: a per-CPU value, which only the program on this CPU uses.
+    Some(unsafe { &mut *work })
+}

@@ -54,7 +54,8 @@ impl PacketPayload {
         if end > self.frame_end {
             return None;
         }
-        // SAFETY: inside the frame; `T` is an integer, for which every bit pattern is valid.
+        // SAFETY: inside the frame; `T` is an integer or an array of some, for which every bit
+        // pattern is valid.
         Some(unsafe { (address as *const T).read_unaligned() })
     }
 }
@@ -78,6 +79,22 @@ impl Payload for PacketPayload {
     #[inline(always)]
     fn u64_at(&self, offset: usize) -> Option<u64> {
         self.read(offset)
+    }
+
+    #[inline(always)]
+    fn chunk(&self, offset: usize) -> Option<[u64; 8]> {
+        self.read(offset)
+    }
+
+    #[inline(always)]
+    fn behind(&self, offset: usize) -> Self {
+        let offset = (self.offset + offset) & MAX_PAYLOAD_OFFSET;
+        Self {
+            offset,
+            start: self.frame_start + offset,
+            length: self.length.wrapping_sub(offset - self.offset),
+            ..*self
+        }
     }
 
     #[inline(always)]

@@ -52,5 +52,5 @@ pub fn signatures() -> &'static SignatureTable {
 /// What is to happen to a datagram of which this was found.
 #[inline(always)]
 pub fn decide(found: &Classification) -> Outcome {
-    verdict::decide(DropSet(DROP_SET.load()), found.class, found.tool)
+    verdict::decide(DropSet(DROP_SET.load()), found.class, found.tool())
 }

@@ -5,11 +5,12 @@ use anyhow::Result;
 use serde::Serialize;
 use sip_filter_common::{
     abi::{PortSet, ToolName},
-    classify::{self, classify},
+    classify::{self, Destination, Work, classify},
     frame::SliceFrame,
     packet::{self, Packet},
     payload::SlicePayload,
-    signature::{Match, SignatureTable},
+    field::Match,
+    signature::SignatureTable,
     verdict::{DropSet, Outcome, decide},
 };
 
@@ -124,13 +125,18 @@ impl<'a> Explainer<'a> {
 
     /// Explains a bare payload, as one that arrived at an inspected port.
     pub fn payload(&self, payload: &[u8]) -> Explanation {
-        let found = classify(&SlicePayload(payload), &self.table);
+        let found = classify(
+            &SlicePayload(payload),
+            &Destination::NONE,
+            &self.table,
+            &mut Work::EMPTY,
+        );
         let parts = parts(payload, found.class.is_request());
         let tool = found
-            .tool
+            .tool()
             .and_then(|tool| tool_name(&self.names[usize::from(tool.tool())]));
         let signature = tool.and_then(|tool| self.matched(tool, payload, &parts));
-        let outcome = decide(self.drop, found.class, found.tool);
+        let outcome = decide(self.drop, found.class, found.tool());
         Explanation {
             packet: 1,
             source: None,
@@ -162,6 +168,7 @@ impl<'a> Explainer<'a> {
         let meets = |signature: &&Signature| {
             let pattern = signature.pattern.as_bytes();
             match signature.how {
+                Match::Contains => false,
                 Match::Exact => value.eq_ignore_ascii_case(pattern),
                 Match::Prefix => value
                     .get(..pattern.len())

@@ -20,7 +20,7 @@ use sip_filter::{
 };
 use sip_filter_common::{
     abi::{Address, DEFAULT_SOURCES, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
-    classify::{Classification, classify},
+    classify::{Classification, Destination, Work, classify},
     payload::SlicePayload,
     signature::SignatureTable,
     sip::MessageClass,
@@ -213,12 +213,17 @@ impl Program {
 
     /// What the host's classifier says of a payload, with the same signatures.
     pub fn host(&self, payload: &[u8]) -> Classification {
-        classify(&SlicePayload(payload), &self.table)
+        classify(
+            &SlicePayload(payload),
+            &Destination::NONE,
+            &self.table,
+            &mut Work::EMPTY,
+        )
     }
 
     /// What is to become of a datagram of which this was found, and be counted of it.
     pub fn decided(&self, found: Classification) -> Counted {
-        let Classification { class, tool } = found;
+        let (class, tool) = (found.class, found.tool());
         Counted::Datagram {
             class,
             hostile: tool.is_some_and(|found| found.is_hostile()),

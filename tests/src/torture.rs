@@ -1216,7 +1216,7 @@ fn from_hex(digits: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use sip_filter_common::{classify::classify, payload::SlicePayload, signature::SignatureTable};
+    use sip_filter_common::{classify::{Destination, Work, classify}, payload::SlicePayload, signature::SignatureTable};
 
     use super::*;
 
@@ -1225,7 +1225,12 @@ mod tests {
         let [classic, ipv6] = [rfc4475(), rfc5118()];
         assert_eq!([classic.len(), ipv6.len()], [49, 12]);
         for message in classic.into_iter().chain(ipv6) {
-            let found = classify(&SlicePayload(&message.bytes), &SignatureTable::EMPTY);
+            let found = classify(
+                &SlicePayload(&message.bytes),
+                &Destination::NONE,
+                &SignatureTable::EMPTY,
+                &mut Work::EMPTY,
+            );
             assert_eq!(found.class, message.class, "{}", message.name);
         }
     }

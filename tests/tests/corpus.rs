@@ -42,7 +42,7 @@ fn both(program: &Program, what: &str, payload: &[u8], frame: &[u8]) -> Classifi
     assert_eq!(counted, program.decided(host), "{what}");
     assert_eq!(action, counted.action(), "{what}");
     let tool = tool_between(&tools, &program.tool_counts());
-    assert_eq!(tool, host.tool.map(|found| found.tool()), "{what}");
+    assert_eq!(tool, host.tool().map(|found| found.tool()), "{what}");
     host
 }
 
@@ -56,7 +56,7 @@ fn every_packet_is_what_the_manifest_says() {
             let what = format!("{}, packet {at}", run.file);
             let found = both(&program, &what, frame.payload(), &frame.bytes);
             assert_eq!(found.class, class, "{what}");
-            match found.tool {
+            match found.tool() {
                 Some(found) => {
                     assert_eq!(program.tool(found.tool()), run.tool, "{what}");
                     assert_eq!(found.kind().name(), run.kind, "{what}");
@@ -88,7 +88,7 @@ fn nothing_that_honest_programs_send_is_dropped_for_a_tool() {
     for corpus::Entry { run, frames } in honest {
         for (at, frame) in frames.iter().enumerate() {
             let what = format!("{}, packet {at}", run.file);
-            assert_eq!(program.host(frame.payload()).tool, None, "{what}");
+            assert_eq!(program.host(frame.payload()).tool(), None, "{what}");
             assert_ne!(program.run(&frame.bytes), DROP, "{what}");
         }
     }
@@ -112,8 +112,8 @@ fn nothing_that_the_rfcs_thought_up_is_taken_for_a_tool() {
             both(&program, &what, &message.bytes, &frame)
         };
         assert_eq!(found.class, message.class, "{what}");
-        assert_eq!(found.tool, None, "{what}");
-        let outcome = decide(DropSet::SCANNERS, found.class, found.tool);
+        assert_eq!(found.tool(), None, "{what}");
+        let outcome = decide(DropSet::SCANNERS, found.class, found.tool());
         assert_eq!(outcome, Outcome::Passed, "{what}");
     }
 }

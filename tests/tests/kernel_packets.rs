@@ -1005,7 +1005,7 @@ fn agree(program: &Program, what: &str, payload: &[u8], frame: &[u8]) {
     let text = payload.escape_ascii();
     assert_eq!(counted, program.decided(host), "{what}: {text}");
     assert_eq!(action, counted.action(), "{what}: {text}");
-    assert_eq!(tool, host.tool.map(|found| found.tool()), "{what}: {text}");
+    assert_eq!(tool, host.tool().map(|found| found.tool()), "{what}: {text}");
 }
 
 #[test]
@@ -1048,7 +1048,7 @@ fn kernel_and_host_agree_on_a_user_agent_at_every_offset() {
     for padding in near.chain(far) {
         let payload = format!("{start}{}{end}", "x".repeat(padding));
         let frame = Frame::to("192.0.2.10").payload(&payload).bytes();
-        let found = program.host(payload.as_bytes()).tool;
+        let found = program.host(payload.as_bytes()).tool();
         assert!(found.is_some(), "not found behind {padding} bytes");
         agree(&program, "a User-Agent", payload.as_bytes(), &frame);
     }

@@ -1,29 +1,81 @@
 //! The classifier: what a datagram is, and which tool sent it.
 //!
-//! It takes a payload and the signature table and gives a [`Classification`]. It is compiled
-//! twice, for the kernel and for the host, and does the same in both. It knows nothing of
-//! addresses, ports, policy or counters.
+//! It takes a payload, where it is for, and the signature table, and gives a [`Classification`].
+//! It is compiled twice, for the kernel and for the host, and does the same in both. It knows
+//! nothing of sources, policy or counters.
+//!
+//! A request's text is copied and its line ends are found; then each line says which field it is,
+//! and the set of beginnings whether its value can be a tool's. The first value that can is
+//! compared at once: most tools say who they are in one of the first lines, and then nothing else
+//! need be read.
 
+mod contains;
+mod header;
+mod marks;
 mod start_line;
-mod user_agent;
+mod text;
+mod value;
 
 use start_line::StartLine;
+use text::{Kept, MAX_TEXT};
+
+pub use text::Work;
 
 use crate::{
+    abi::Address,
+    field::{Detector, Field},
     payload::{MAX_OFFSET, Payload},
-    signature::SignatureTable,
+    signature::{Hit, SignatureTable},
     sip::MessageClass,
     tool::Found,
 };
+
+/// Where a datagram is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The destination address.
+    pub address: Address,
+    /// The destination port, in host byte order.
+    pub port: u16,
+}
+
+impl Destination {
+    /// Nowhere, where it is not known.
+    pub const NONE: Self = Self {
+        address: Address { words: [0; 2] },
+        port: 0,
+    };
+
+    /// Whether the address is an IPv4 one.
+    #[inline(always)]
+    fn is_ipv4(&self) -> bool {
+        self.address.words[0] == 0
+            && self.address.words[1] as u32 == Address::from_ipv4(0).words[1] as u32
+    }
+
+    /// The IPv4 address as a number.
+    #[inline(always)]
+    fn ipv4(&self) -> u32 {
+        u32::from_be((self.address.words[1] >> 32) as u32)
+    }
+}
 
 /// What the classifier says of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classification {
     /// What it is.
     pub class: MessageClass,
-    /// The tool that sent it, where a signature named one. Only requests are judged: a
-    /// response may echo what a scanner sent.
-    pub tool: Option<Found>,
+    /// The tool that sent it, where a signature named one, and which signature. Only requests are
+    /// judged: a response may echo what a scanner sent.
+    pub hit: Hit,
+}
+
+impl Classification {
+    /// The tool that sent it.
+    #[inline(always)]
+    pub fn tool(&self) -> Option<Found> {
+        self.hit.found()
+    }
 }
 
 /// Whether a datagram to whatever port is SIP beyond doubt, from its first bytes: a known
@@ -33,26 +85,100 @@ pub fn starts_like_sip(payload: &impl Payload) -> bool {
     start_line::from_first_bytes(payload).is_some()
 }
 
-/// Classifies a datagram that arrived on a SIP port.
+/// Classifies a datagram that arrived on a SIP port. `work` is room to work in; it says
+/// afterwards where the fields of a request stand.
 #[inline(always)]
-pub fn classify(payload: &impl Payload, signatures: &SignatureTable) -> Classification {
-    let StartLine { class, start } = start_line::classify(payload);
-    // Here and below: see `Payload::apart`. Whatever was learnt on the way to the class is
-    // forgotten, so that what follows is walked once.
+pub fn classify(
+    payload: &impl Payload,
+    destination: &Destination,
+    table: &SignatureTable,
+    work: &mut Work,
+) -> Classification {
+    let StartLine { class, start, uri } = start_line::classify(payload);
+    // Whatever was learnt on the way to the class is forgotten, so that what follows is walked
+    // once.
     let payload = &payload.apart();
-    let tool = if class.is_request() {
-        tool(payload, payload.forget(start) & MAX_OFFSET, signatures)
+    work.keep(Kept::A, class as usize);
+    work.keep(Kept::B, start);
+    work.keep(Kept::C, uri);
+    let class = MessageClass::from_number(work.kept(Kept::A));
+    let hit = if class.is_request() && payload.len() <= MAX_TEXT {
+        request(payload, destination, table, work)
+    } else if class as u8 == MessageClass::Malformed as u8 && is_bare_options(payload) {
+        table.detector(Detector::ZmapBare as usize)
     } else {
-        None
+        Hit::NONE
     };
-    Classification { class, tool }
+    Classification { class, hit }
 }
 
-/// The tool that sent the request whose start line begins at `start`.
+/// zmap's packet of seven bytes (examples/udp-probes).
 #[inline(always)]
-fn tool(payload: &impl Payload, start: usize, signatures: &SignatureTable) -> Option<Found> {
-    let value = user_agent::find(payload)?;
-    let found = signatures.find(&payload.apart(), value)?;
-    // Last, because it is the dearest question and few packets come this far.
-    user_agent::stands_in_header(payload, start, value).then_some(found)
+fn is_bare_options(payload: &impl Payload) -> bool {
+    payload.len() == 7
+        && payload.u32_at(0) == Some(u32::from_le_bytes(*b"OPTI"))
+        && payload.u32_at(3) == Some(u32::from_le_bytes(*b"IONS"))
+}
+
+/// How often the header is read on. At first up to a value that may be a tool's, or to where the
+/// header seems to end; at last to the end, whatever stands in between.
+const ROUNDS: usize = 3;
+
+/// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
+/// `C`.
+#[inline(always)]
+fn request(
+    payload: &impl Payload,
+    destination: &Destination,
+    table: &SignatureTable,
+    work: &mut Work,
+) -> Hit {
+    let start = work.kept(Kept::B) & MAX_OFFSET;
+    let uri = work.kept(Kept::C).wrapping_sub(start) & MAX_OFFSET;
+    work.clear();
+    work.keep(Kept::C, uri);
+    let payload = &payload.behind(start);
+    for round in payload.rolled(ROUNDS) {
+        if work.is_exhausted() && !work.is_read() {
+            // Patterns to be contained may be anywhere.
+            let stop_at = if round == ROUNDS - 1 || table.looks_behind_header() {
+                0
+            } else {
+                u64::MAX
+            };
+            work.read(payload, stop_at);
+        }
+        if round == 0 {
+            note_uri(work, table);
+        }
+        header::read(payload, work, table, round == 0);
+        value::find(payload, work, table);
+        if is_done(work) {
+            break;
+        }
+    }
+    if !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
+        marks::find(payload, destination, work, table);
+    }
+    Hit::from_number(work.kept(Kept::Hit) as u64)
+}
+
+/// Begins with the request URI, the field before the first line end.
+#[inline(always)]
+fn note_uri(work: &mut Work, table: &SignatureTable) {
+    let field = Field::RequestUri as usize;
+    let uri = work.kept(Kept::C) & MAX_OFFSET;
+    work.begin_field(field, uri);
+    work.keep(Kept::Field, field);
+    if table.may_begin(field, work.word(uri)) != 0 {
+        let candidates = work.add_candidate(0, field, uri);
+        work.keep(Kept::Candidates, candidates);
+    }
+}
+
+/// Whether nothing is left to find in the header.
+#[inline(always)]
+fn is_done(work: &Work) -> bool {
+    work.kept(Kept::IsEnded) & 1 != 0
+        || Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile()
 }

@@ -106,38 +106,43 @@ pub(super) struct StartLine {
     pub(super) class: MessageClass,
     /// In bytes from the payload's start: behind the line ends that may precede it.
     pub(super) start: usize,
+    /// Where a request's URI begins: behind the method and its blank.
+    pub(super) uri: usize,
 }
 
 /// What the datagram is.
 #[inline(always)]
 pub(super) fn classify(payload: &impl Payload) -> StartLine {
-    let at_once = |class| StartLine { class, start: 0 };
-    if let Some(class) = from_first_bytes(payload) {
-        return at_once(class);
+    let at_once = |class, uri| StartLine {
+        class,
+        start: 0,
+        uri,
+    };
+    if let Some((class, uri)) = from_first_bytes(payload) {
+        return at_once(class, uri);
     }
     let payload = &payload.apart();
     if is_short_keepalive(payload) {
-        return at_once(MessageClass::Keepalive);
+        return at_once(MessageClass::Keepalive, 0);
     }
     let payload = &payload.apart();
     if is_stun(payload) {
-        return at_once(MessageClass::Keepalive);
+        return at_once(MessageClass::Keepalive, 0);
     }
     let payload = &payload.apart();
     let Some(start) = skip_line_ends(payload) else {
-        return at_once(MessageClass::Keepalive);
+        return at_once(MessageClass::Keepalive, 0);
     };
-    StartLine {
-        class: from_first_line(payload, start),
-        start,
-    }
+    let (class, uri) = from_first_line(payload, start);
+    StartLine { class, start, uri }
 }
 
-/// What the first bytes alone settle.
+/// What the first bytes alone settle, and where the URI begins.
 #[inline(always)]
-pub(super) fn from_first_bytes(payload: &impl Payload) -> Option<MessageClass> {
+pub(super) fn from_first_bytes(payload: &impl Payload) -> Option<(MessageClass, usize)> {
     let (class, after) = known_start(payload, 0)?;
-    (class as u8 == MessageClass::Response as u8 || has_sip_uri(payload, after)).then_some(class)
+    (class as u8 == MessageClass::Response as u8 || has_sip_uri(payload, after))
+        .then_some((class, after))
 }
 
 /// A known method and its blank, or a status line's version, at `at`; with the offset after it.
@@ -221,25 +226,25 @@ fn skip_line_ends(payload: &impl Payload) -> Option<usize> {
 }
 
 /// What the first line, from `start`, settles: a request when it is a method, a blank, and
-/// ends in a blank and a SIP version.
+/// ends in a blank and a SIP version. With where the URI begins.
 #[inline(always)]
-fn from_first_line(payload: &impl Payload, start: usize) -> MessageClass {
+fn from_first_line(payload: &impl Payload, start: usize) -> (MessageClass, usize) {
     let known = known_start(payload, start);
     let payload = &payload.apart();
     let (class, after) = match known {
-        Some((MessageClass::Response, _)) => return MessageClass::Response,
+        Some((MessageClass::Response, _)) => return (MessageClass::Response, 0),
         Some(known) => known,
         // First, because what is no SIP at all seldom begins with a method.
         None => match after_method(payload, start) {
             Some(after) => (MessageClass::Other, after),
-            None => return MessageClass::Malformed,
+            None => return (MessageClass::Malformed, 0),
         },
     };
     let after = payload.forget(after) & MAX_OFFSET;
     if ends_in_version(&payload.apart(), start, after) {
-        class
+        (class, after)
     } else {
-        MessageClass::Malformed
+        (MessageClass::Malformed, 0)
     }
 }
 

@@ -12,8 +12,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use sip_filter_common::{
     abi::{MAX_TOOLS, ToolName},
-    signature::{Match, SignatureTable},
-    tool::Kind,
+    field::{Field, Match},
+    signature::SignatureTable,
+    tool::{Found, Kind},
 };
 use toml::Spanned;
 
@@ -175,15 +176,16 @@ impl Signatures {
         let mut names = known.to_vec();
         names.resize(MAX_TOOLS, UNUSED);
         let mut table = Box::new(SignatureTable::EMPTY);
-        for signature in &self.list {
+        for (at, signature) in self.list.iter().enumerate() {
             let place = || place(signature.place, &signature.tool, &signature.pattern);
             let number = number(&mut names, signature).with_context(place)?;
             table
                 .insert(
-                    signature.pattern.as_bytes(),
+                    at as u16,
+                    Field::UserAgent,
                     signature.how,
-                    number,
-                    signature.kind,
+                    signature.pattern.as_bytes(),
+                    Found::new(number, signature.kind),
                 )
                 .with_context(place)?;
         }
@@ -329,13 +331,22 @@ pub fn tool_name(name: &ToolName) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sip_filter_common::{classify::classify, payload::SlicePayload, tool::Found};
+    use sip_filter_common::{
+        classify::{Destination, Work, classify},
+        payload::SlicePayload,
+    };
 
     /// What the classifier finds in a request with this User-Agent.
     fn find(table: &SignatureTable, user_agent: &str) -> Option<Found> {
         let request =
             format!("OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nUser-Agent: {user_agent}\r\n\r\n");
-        classify(&SlicePayload(request.as_bytes()), table).tool
+        classify(
+            &SlicePayload(request.as_bytes()),
+            &Destination::NONE,
+            table,
+            &mut Work::EMPTY,
+        )
+        .tool()
     }
 
     fn built_in() -> (Signatures, Box<SignatureTable>, Vec<ToolName>) {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use lru::LruCache;
 use sip_filter_common::{
     abi::{Address, MAX_PORTS, PortCount, PortSet, SourceCount, ToolCounts, ToolName, Totals},
-    classify::{self, Classification},
+    classify::{self, Classification, Destination, Work},
     frame::SliceFrame,
     packet::{self, Packet},
     payload::SlicePayload,
@@ -74,6 +74,7 @@ pub struct Host {
     ports: Ports,
     drop: DropSet,
     signatures: Box<SignatureTable>,
+    work: Box<Work>,
     tools: Vec<ToolName>,
     totals: Totals,
     tool_counts: ToolCounts,
@@ -96,6 +97,7 @@ impl Host {
             ports: Ports::new(load),
             drop: load.drop,
             signatures,
+            work: Box::new(Work::EMPTY),
             tools,
             totals: Totals::ZERO,
             tool_counts: ToolCounts::ZERO,
@@ -104,14 +106,18 @@ impl Host {
         })
     }
 
-    fn classify(&self, datagram: &Datagram<'_>) -> Classification {
-        classify::classify(&datagram.payload, &self.signatures)
+    fn classify(&mut self, datagram: &Datagram<'_>) -> Classification {
+        let destination = Destination {
+            address: datagram.destination,
+            port: datagram.port,
+        };
+        classify::classify(&datagram.payload, &destination, &self.signatures, &mut self.work)
     }
 
     /// Counts an inspected datagram.
     fn datagram(&mut self, datagram: &Datagram<'_>, time: u64) {
         let found = self.classify(datagram);
-        let Classification { class, tool } = found;
+        let (class, tool) = (found.class, found.tool());
         let outcome = decide(self.drop, class, tool);
         let hostile = tool.is_some_and(|tool| tool.is_hostile());
         let dropped = u64::from(outcome.is_drop());

@@ -1,0 +1,149 @@
+//! Values: where they begin and end, and which pattern they begin with.
+
+use super::text::{CANDIDATES, Kept, Work};
+use crate::{
+    field::Field,
+    payload::{MAX_OFFSET, Payload},
+    signature::{Hit, SignatureTable, WORDS},
+    swar,
+    tool::Found,
+};
+
+/// How many times eight blanks, or blanks and a folded line's beginning, may stand on either side
+/// of the colon.
+const BLANKS: usize = 8;
+/// How many patterns are compared, all values of a message together.
+const MAX_COMPARED: usize = 32;
+
+/// Finds the first tool that may be dropped, or else the first one, that the candidates' values
+/// begin with, and keeps it.
+///
+/// Without choices but those that end the loop, for the verifier's sake.
+#[inline(always)]
+pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+    note_chains(payload, work, table);
+    let mut hit = work.kept(Kept::Hit) as u64;
+    let mut chain = 0;
+    work.keep(Kept::A, 0);
+    for _ in payload.rolled(MAX_COMPARED) {
+        // What is compared: an entry, 0 where the chain has ended, a field, and where its value
+        // begins.
+        let mut compared = work.kept(Kept::A) as u64;
+        let is_over = swar::is_not_0(compared & 0xffff).wrapping_sub(1);
+        compared = (compared & !is_over) | (work.chains[chain % work.chains.len()] & is_over);
+        chain += is_over as usize & 1;
+        if compared == 0 {
+            break;
+        }
+        work.keep(Kept::A, compared as usize);
+        let compared = work.kept(Kept::A);
+        let (number, field) = (compared & 0xffff, compared >> 16 & 0xf);
+        let at = compared >> 32 & MAX_OFFSET;
+        let entry = table.entry(number);
+        let mut difference = (entry.field as usize ^ field) as u64;
+        for word in 0..WORDS {
+            difference |= entry.difference(word, work.word_behind(at, word));
+        }
+        let ends = end_at(work, field, at + entry.length as usize);
+        difference |= u64::from(entry.is_exact) & !ends;
+        let is_equal = swar::is_not_0(difference).wrapping_sub(1);
+        // An entry that differs is followed by the next one of its chain.
+        let next = u64::from(entry.next) & !is_equal;
+        work.keep(Kept::A, compared & !0xffff | next as usize);
+        let new = Hit::new(entry.found, number.wrapping_sub(1)).number();
+        // What was found before can be no tool that may be dropped.
+        let is_first = swar::is_not_0(hit).wrapping_sub(1);
+        let is_taken = (is_first | Found::hostile_mask(entry.found)) & is_equal;
+        hit = (hit & !is_taken) | (new & is_taken);
+        work.keep(Kept::Hit, hit as usize);
+        hit = work.kept(Kept::Hit) as u64;
+        if Hit::from_number(hit).is_hostile() {
+            break;
+        }
+    }
+}
+
+/// Notes the chains in which patterns may be with which the candidates' values begin.
+#[inline(always)]
+fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+    let mut chains = 0;
+    for place in payload.rolled(CANDIDATES) {
+        let candidate = work.candidates[place % work.candidates.len()] as usize;
+        work.candidates[place % work.candidates.len()] = 0;
+        let field = candidate & 0xf;
+        work.keep(Kept::A, begin(payload, work, field, candidate >> 8));
+        let at = work.kept(Kept::A) & MAX_OFFSET;
+        let is_there = swar::is_not_0(at as u64).wrapping_neg();
+        let head = [work.word(at), work.word_behind(at, 1)];
+        for chain in table.chains(field, head) {
+            let chain = u64::from(chain) & is_there;
+            let of = (field as u64) << 16 | (at as u64) << 32;
+            work.chains[chains % work.chains.len()] = of | chain;
+            chains += swar::is_not_0(chain) as usize;
+        }
+    }
+    work.chains[chains % work.chains.len()] = 0;
+}
+
+/// Where the value begins of a field whose name ends at `name_end`; 0 where no colon follows, or
+/// too many blanks do.
+#[inline(always)]
+pub(super) fn begin(payload: &impl Payload, work: &Work, field: usize, name_end: usize) -> usize {
+    if field == Field::RequestUri as usize {
+        return name_end;
+    }
+    let colon = skip_blanks(payload, work, name_end);
+    if work.byte(colon) != b':' {
+        return 0;
+    }
+    skip_blanks(payload, work, colon + 1)
+}
+
+/// Where something stands that is neither a blank nor the beginning of a folded line.
+#[inline(always)]
+fn skip_blanks(payload: &impl Payload, work: &Work, from: usize) -> usize {
+    let mut at = from & MAX_OFFSET;
+    for _ in payload.rolled(BLANKS) {
+        let skipped = swar::count_before_first(others(work.word(at)));
+        at = (at + skipped) & MAX_OFFSET;
+        let next = u64::from(work.half(at));
+        let has_cr = is(next, b'\r');
+        let next = next >> (8 * has_cr);
+        let is_fold = is(next, b'\n') & is_blank(next >> 8);
+        let folded = ((2 + has_cr) & is_fold.wrapping_neg()) as usize;
+        at = (at + folded) & MAX_OFFSET;
+        if skipped + folded == 0 {
+            break;
+        }
+    }
+    at
+}
+
+/// Not 0 where the value ends at `at`: a line end or blanks before one; a URI ends at a blank.
+#[inline(always)]
+fn end_at(work: &Work, field: usize, at: usize) -> u64 {
+    let word = work.word(at);
+    let blanks = swar::count_before_first(others(word)) as u64;
+    let next = (word >> (4 * blanks)) >> (4 * blanks);
+    let is_end = is(next, b'\r') | is(next, b'\n');
+    let is_uri = 1 - swar::is_not_0((field ^ Field::RequestUri as usize) as u64);
+    is_end | is_uri & is_blank(word)
+}
+
+/// Flags the bytes that are neither space nor tab.
+#[inline(always)]
+fn others(word: u64) -> u64 {
+    !(swar::equal_exactly(word, b' ') | swar::equal_exactly(word, b'\t')) & swar::splat(0x80)
+}
+
+/// 1 where the lowest byte is this one.
+#[inline(always)]
+fn is(word: u64, byte: u8) -> u64 {
+    ((word & 0xff) ^ byte as u64).wrapping_sub(1) >> 63
+}
+
+/// 1 where the lowest byte is a space or a tab.
+#[inline(always)]
+fn is_blank(word: u64) -> u64 {
+    is(word, b' ') | is(word, b'\t')
+}
