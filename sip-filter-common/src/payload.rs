@@ -41,6 +41,22 @@ pub trait Payload: Sized {
     /// follows the loop once for each step at which the loop may end.
     fn apart(&self) -> Self;
 
+    /// The same number, of which the compiler knows nothing: from arithmetic that tells whether a
+    /// number is 0 it would make a choice, and the verifier walks both ways.
+    fn opaque(&self, number: u64) -> u64;
+
+    /// 1 where a number below 2^63 is 0, and else 0, without a choice.
+    #[inline(always)]
+    fn is_0(&self, number: u64) -> u64 {
+        self.opaque(self.opaque(number).wrapping_sub(1) >> 63)
+    }
+
+    /// All ones where a number below 2^63 is 0, and else 0, without a choice.
+    #[inline(always)]
+    fn mask_if_0(&self, number: u64) -> u64 {
+        self.opaque(((self.opaque(number).wrapping_sub(1) as i64) >> 63) as u64)
+    }
+
     /// The numbers below `steps`, for a loop that the compiler must not unroll: it does not know
     /// the end, the verifier does. An unrolled search keeps more values alive than a BPF stack
     /// of 512 bytes holds.
@@ -115,6 +131,10 @@ impl Payload for SlicePayload<'_> {
 
     fn apart(&self) -> Self {
         *self
+    }
+
+    fn opaque(&self, number: u64) -> u64 {
+        number
     }
 
     fn rolled(&self, steps: usize) -> Range<usize> {

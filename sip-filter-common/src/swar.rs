@@ -42,13 +42,6 @@ pub const fn count_before_first(flags: u64) -> usize {
     ((before_first(flags) & splat(1)).wrapping_mul(splat(1)) >> 56) as usize
 }
 
-/// 1 for any number but 0. BPF has no instruction that turns a comparison into a number, and a
-/// choice is a path that the verifier walks.
-#[inline(always)]
-pub const fn is_not_0(number: u64) -> u64 {
-    (number | number.wrapping_neg()) >> 63
-}
-
 /// ASCII upper case to lower case; every other byte as it is.
 #[inline(always)]
 pub const fn lower(word: u64) -> u64 {

@@ -126,14 +126,6 @@ impl Found {
         Self::is_hostile_word(self.0.get())
     }
 
-    /// All ones where [`Found::is_hostile_word`]: without a choice, for the verifier.
-    #[inline(always)]
-    pub(crate) const fn hostile_mask(word: u16) -> u64 {
-        let kind = ((word >> 8) as u64).wrapping_sub(1);
-        // Below 4, and not what 0 has become.
-        (((kind.wrapping_sub(Kind::Dialer as u64 + 1) & !kind) as i64) >> 63) as u64
-    }
-
     /// [`Found::is_hostile`] of what a word holds, if anything.
     #[inline(always)]
     pub(crate) const fn is_hostile_word(word: u16) -> bool {
@@ -149,8 +141,6 @@ const _: () = {
         let kind = Kind::ALL[number];
         let found = Found::new(0, kind);
         assert!(found.is_hostile() == kind.is_dropping());
-        assert!(Found::hostile_mask(found.word()) == if kind.is_dropping() { u64::MAX } else { 0 });
-        assert!(Found::hostile_mask(found.unsure().word()) == 0);
         assert!(!found.unsure().is_hostile() && !found.unsure().is_sure() && found.is_sure());
         number += 1;
     }

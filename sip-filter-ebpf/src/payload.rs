@@ -114,6 +114,11 @@ impl Payload for PacketPayload {
     }
 
     #[inline(always)]
+    fn opaque(&self, number: u64) -> u64 {
+        opaque::constant(number as usize) as u64
+    }
+
+    #[inline(always)]
     fn rolled(&self, steps: usize) -> Range<usize> {
         0..opaque::constant(steps)
     }

@@ -149,7 +149,7 @@ fn request(
             work.read(payload, stop_at);
         }
         if round == 0 {
-            note_uri(work, table);
+            note_uri(payload, work, table);
         }
         header::read(payload, work, table, round == 0);
         value::find(payload, work, table);
@@ -165,13 +165,13 @@ fn request(
 
 /// Begins with the request URI, the field before the first line end.
 #[inline(always)]
-fn note_uri(work: &mut Work, table: &SignatureTable) {
+fn note_uri(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
     let field = Field::RequestUri as usize;
     let uri = work.kept(Kept::C) & MAX_OFFSET;
     work.begin_field(field, uri);
     work.keep(Kept::Field, field);
     if table.may_begin(field, work.word(uri)) != 0 {
-        let candidates = work.add_candidate(0, field, uri);
+        let candidates = work.add_candidate(payload, 0, field, uri);
         work.keep(Kept::Candidates, candidates);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 /// How many bytes are copied and searched in one step.
 pub(crate) const CHUNK: usize = 64;
 /// How many steps there are: a jumbo frame of 9,000 bytes is read whole.
-const CHUNKS: usize = 144;
+const CHUNKS: usize = 2;
 /// The longest payload that is read, in bytes.
 pub(super) const MAX_TEXT: usize = CHUNKS * CHUNK - 1;
 /// Room for masks: a power of two, and one at least is free.
@@ -208,9 +208,15 @@ impl Work {
     /// Notes a value that may begin like a pattern, the User-Agent's before all others; gives how
     /// many there are. What has no room takes the place of another one.
     #[inline(always)]
-    pub(super) fn add_candidate(&mut self, others: usize, field: usize, name_end: usize) -> usize {
+    pub(super) fn add_candidate(
+        &mut self,
+        payload: &impl Payload,
+        others: usize,
+        field: usize,
+        name_end: usize,
+    ) -> usize {
         const { assert!((CANDIDATES - 1).is_power_of_two()) };
-        let is_other = swar::is_not_0((field ^ Field::UserAgent as usize) as u64) as usize;
+        let is_other = 1 - payload.is_0((field ^ Field::UserAgent as usize) as u64) as usize;
         let place = (1 + others % (CANDIDATES - 1)) & is_other.wrapping_neg();
         self.candidates[place % 16] = field as u64 | (name_end as u64) << 8;
         others + is_other
@@ -279,7 +285,7 @@ impl Work {
                 mask |= feeds(word) << (place * WORD);
             }
             self.note(number, mask, at);
-            number += (mask != 0) as usize;
+            number += 1 - payload.is_0((mask | mask >> 32) & 0xffff_ffff) as usize;
             self.keep(Kept::Read, at + CHUNK);
             self.keep(Kept::A, number);
             if mask & (mask << 1 | mask << 2) & stop_at != 0 {

@@ -6,7 +6,6 @@ use crate::{
     payload::{MAX_OFFSET, Payload},
     signature::{Hit, SignatureTable, WORDS},
     swar,
-    tool::Found,
 };
 
 /// How many times eight blanks, or blanks and a folded line's beginning, may stand on either side
@@ -29,9 +28,10 @@ pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         // What is compared: an entry, 0 where the chain has ended, a field, and where its value
         // begins.
         let mut compared = work.kept(Kept::A) as u64;
-        let is_over = swar::is_not_0(compared & 0xffff).wrapping_sub(1);
-        compared = (compared & !is_over) | (work.chains[chain % work.chains.len()] & is_over);
-        chain += is_over as usize & 1;
+        let is_over = payload.mask_if_0(compared & 0xffff);
+        let next = work.chains[chain % work.chains.len()];
+        chain += payload.is_0(compared & 0xffff) as usize;
+        compared = (compared & !is_over) | (next & is_over);
         if compared == 0 {
             break;
         }
@@ -44,16 +44,19 @@ pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         for word in 0..WORDS {
             difference |= entry.difference(word, work.word_behind(at, word));
         }
-        let ends = end_at(work, field, at + entry.length as usize);
+        let ends = end_at(payload, work, field, at + entry.length as usize);
         difference |= u64::from(entry.is_exact) & !ends;
-        let is_equal = swar::is_not_0(difference).wrapping_sub(1);
+        let is_equal = payload.mask_if_0((difference | difference >> 32) & 0xffff_ffff);
         // An entry that differs is followed by the next one of its chain.
         let next = u64::from(entry.next) & !is_equal;
         work.keep(Kept::A, compared & !0xffff | next as usize);
-        let new = Hit::new(entry.found, number.wrapping_sub(1)).number();
+        let new = u64::from(entry.found) | (number.wrapping_sub(1) as u64 & 0xffff) << 16;
         // What was found before can be no tool that may be dropped.
-        let is_first = swar::is_not_0(hit).wrapping_sub(1);
-        let is_taken = (is_first | Found::hostile_mask(entry.found)) & is_equal;
+        let is_first = payload.mask_if_0(hit);
+        // 1 to 4 are the kinds that may be dropped for, and what is not sure is more.
+        let kind = u64::from(entry.found >> 8).wrapping_sub(1);
+        let is_hostile = payload.mask_if_0(kind >> 2 & 0xff);
+        let is_taken = (is_first | is_hostile) & is_equal;
         hit = (hit & !is_taken) | (new & is_taken);
         work.keep(Kept::Hit, hit as usize);
         hit = work.kept(Kept::Hit) as u64;
@@ -73,13 +76,13 @@ fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) 
         let field = candidate & 0xf;
         work.keep(Kept::A, begin(payload, work, field, candidate >> 8));
         let at = work.kept(Kept::A) & MAX_OFFSET;
-        let is_there = swar::is_not_0(at as u64).wrapping_neg();
+        let is_there = !payload.mask_if_0(at as u64);
         let head = [work.word(at), work.word_behind(at, 1)];
         for chain in table.chains(field, head) {
             let chain = u64::from(chain) & is_there;
             let of = (field as u64) << 16 | (at as u64) << 32;
             work.chains[chains % work.chains.len()] = of | chain;
-            chains += swar::is_not_0(chain) as usize;
+            chains += 1 - payload.is_0(chain) as usize;
         }
     }
     work.chains[chains % work.chains.len()] = 0;
@@ -107,9 +110,9 @@ fn skip_blanks(payload: &impl Payload, work: &Work, from: usize) -> usize {
         let skipped = swar::count_before_first(others(work.word(at)));
         at = (at + skipped) & MAX_OFFSET;
         let next = u64::from(work.half(at));
-        let has_cr = is(next, b'\r');
+        let has_cr = is(payload, next, b'\r');
         let next = next >> (8 * has_cr);
-        let is_fold = is(next, b'\n') & is_blank(next >> 8);
+        let is_fold = is(payload, next, b'\n') & is_blank(payload, next >> 8);
         let folded = ((2 + has_cr) & is_fold.wrapping_neg()) as usize;
         at = (at + folded) & MAX_OFFSET;
         if skipped + folded == 0 {
@@ -121,13 +124,13 @@ fn skip_blanks(payload: &impl Payload, work: &Work, from: usize) -> usize {
 
 /// Not 0 where the value ends at `at`: a line end or blanks before one; a URI ends at a blank.
 #[inline(always)]
-fn end_at(work: &Work, field: usize, at: usize) -> u64 {
+fn end_at(payload: &impl Payload, work: &Work, field: usize, at: usize) -> u64 {
     let word = work.word(at);
     let blanks = swar::count_before_first(others(word)) as u64;
     let next = (word >> (4 * blanks)) >> (4 * blanks);
-    let is_end = is(next, b'\r') | is(next, b'\n');
-    let is_uri = 1 - swar::is_not_0((field ^ Field::RequestUri as usize) as u64);
-    is_end | is_uri & is_blank(word)
+    let is_end = is(payload, next, b'\r') | is(payload, next, b'\n');
+    let is_uri = payload.is_0((field ^ Field::RequestUri as usize) as u64);
+    is_end | is_uri & is_blank(payload, word)
 }
 
 /// Flags the bytes that are neither space nor tab.
@@ -138,12 +141,12 @@ fn others(word: u64) -> u64 {
 
 /// 1 where the lowest byte is this one.
 #[inline(always)]
-fn is(word: u64, byte: u8) -> u64 {
-    ((word & 0xff) ^ byte as u64).wrapping_sub(1) >> 63
+fn is(payload: &impl Payload, word: u64, byte: u8) -> u64 {
+    payload.is_0((word & 0xff) ^ byte as u64)
 }
 
 /// 1 where the lowest byte is a space or a tab.
 #[inline(always)]
-fn is_blank(word: u64) -> u64 {
-    is(word, b' ') | is(word, b'\t')
+fn is_blank(payload: &impl Payload, word: u64) -> u64 {
+    is(payload, word, b' ') | is(payload, word, b'\t')
 }
