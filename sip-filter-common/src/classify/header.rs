@@ -191,7 +191,7 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         if may_be == 0 {
             continue;
         }
-        candidates = work.add_candidate(payload, candidates, field, name_end);
+        candidates = work.add_candidate(candidates, field, name_end);
         if leave {
             break;
         }

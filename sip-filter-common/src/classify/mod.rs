@@ -16,7 +16,6 @@ mod start_line;
 mod text;
 mod value;
 
-use start_line::StartLine;
 use text::{Kept, MAX_TEXT};
 
 pub use text::Work;
@@ -94,13 +93,10 @@ pub fn classify(
     table: &SignatureTable,
     work: &mut Work,
 ) -> Classification {
-    let StartLine { class, start, uri } = start_line::classify(payload);
+    start_line::classify(payload, work);
     // Whatever was learnt on the way to the class is forgotten, so that what follows is walked
     // once.
     let payload = &payload.apart();
-    work.keep(Kept::A, class as usize);
-    work.keep(Kept::B, start);
-    work.keep(Kept::C, uri);
     let class = MessageClass::from_number(work.kept(Kept::A));
     let hit = if class.is_request() && payload.len() <= MAX_TEXT {
         request(payload, destination, table, work)
@@ -120,9 +116,9 @@ fn is_bare_options(payload: &impl Payload) -> bool {
         && payload.u32_at(3) == Some(u32::from_le_bytes(*b"IONS"))
 }
 
-/// How often the header is read on. At first up to a value that may be a tool's, or to where the
-/// header seems to end; at last to the end, whatever stands in between.
-const ROUNDS: usize = 3;
+/// How often the header is read on: at first up to a value that may be a tool's, or to where the
+/// header seems to end; then to the end, whatever stands in between.
+const ROUNDS: usize = 2;
 
 /// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
 /// `C`.
@@ -139,9 +135,9 @@ fn request(
     work.keep(Kept::C, uri);
     let payload = &payload.behind(start);
     for round in payload.rolled(ROUNDS) {
-        if work.is_exhausted() && !work.is_read() {
+        if !work.is_read() {
             // Patterns to be contained may be anywhere.
-            let stop_at = if round == ROUNDS - 1 || table.looks_behind_header() {
+            let stop_at = if round > 0 || table.looks_behind_header() {
                 0
             } else {
                 u64::MAX
@@ -149,7 +145,7 @@ fn request(
             work.read(payload, stop_at);
         }
         if round == 0 {
-            note_uri(payload, work, table);
+            note_uri(work, table);
         }
         header::read(payload, work, table, round == 0);
         value::find(payload, work, table);
@@ -165,13 +161,13 @@ fn request(
 
 /// Begins with the request URI, the field before the first line end.
 #[inline(always)]
-fn note_uri(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+fn note_uri(work: &mut Work, table: &SignatureTable) {
     let field = Field::RequestUri as usize;
     let uri = work.kept(Kept::C) & MAX_OFFSET;
     work.begin_field(field, uri);
     work.keep(Kept::Field, field);
     if table.may_begin(field, work.word(uri)) != 0 {
-        let candidates = work.add_candidate(payload, 0, field, uri);
+        let candidates = work.add_candidate(0, field, uri);
         work.keep(Kept::Candidates, candidates);
     }
 }

@@ -3,6 +3,7 @@
 //! Nearly every datagram is decided by its first bytes; only what they leave open (an
 //! unknown method, an odd URI scheme) has its whole first line searched for the SIP version.
 
+use super::text::{Kept, Work};
 use crate::{
     payload::{MAX_OFFSET, Payload, last_word},
     perfect_hash::{self, slot},
@@ -101,40 +102,32 @@ static BY_FIRST_BYTES: [Method; SLOTS] = {
     slots
 };
 
-/// What a datagram is, and where its start line begins.
-pub(super) struct StartLine {
-    pub(super) class: MessageClass,
-    /// In bytes from the payload's start: behind the line ends that may precede it.
-    pub(super) start: usize,
-    /// Where a request's URI begins: behind the method and its blank.
-    pub(super) uri: usize,
-}
-
-/// What the datagram is.
+/// Keeps what the datagram is as [`Kept::A`], where its start line begins, behind the line ends that
+/// may precede it, as [`Kept::B`], and where a request's URI begins as [`Kept::C`]: in bytes from
+/// the payload's start.
 #[inline(always)]
-pub(super) fn classify(payload: &impl Payload) -> StartLine {
-    let at_once = |class, uri| StartLine {
-        class,
-        start: 0,
-        uri,
-    };
+pub(super) fn classify(payload: &impl Payload, work: &mut Work) {
+    work.keep(Kept::A, MessageClass::Keepalive as usize);
+    work.keep(Kept::B, 0);
     if let Some((class, uri)) = from_first_bytes(payload) {
-        return at_once(class, uri);
+        work.keep(Kept::A, class as usize);
+        work.keep(Kept::C, uri);
+        return;
     }
     let payload = &payload.apart();
     if is_short_keepalive(payload) {
-        return at_once(MessageClass::Keepalive, 0);
+        return;
     }
     let payload = &payload.apart();
     if is_stun(payload) {
-        return at_once(MessageClass::Keepalive, 0);
+        return;
     }
     let payload = &payload.apart();
-    let Some(start) = skip_line_ends(payload) else {
-        return at_once(MessageClass::Keepalive, 0);
-    };
-    let (class, uri) = from_first_line(payload, start);
-    StartLine { class, start, uri }
+    if !skip_line_ends(payload, work) {
+        return;
+    }
+    work.keep(Kept::A, MessageClass::Malformed as usize);
+    from_first_line(&payload.apart(), work);
 }
 
 /// What the first bytes alone settle, and where the URI begins.
@@ -207,57 +200,64 @@ fn is_stun(payload: &impl Payload) -> bool {
     cookie == COOKIE || kind & 0xfeef == 0x0001
 }
 
-/// The offset of the first byte that is neither CR nor LF; `None` where there is no other.
+/// Keeps the offset of the first byte that is neither CR nor LF as [`Kept::B`]; false where there
+/// is no other.
 #[inline(always)]
-fn skip_line_ends(payload: &impl Payload) -> Option<usize> {
-    let payload = payload.apart();
-    let mut start = MAX_LEADING;
+fn skip_line_ends(payload: &impl Payload, work: &mut Work) -> bool {
     for at in payload.rolled(MAX_LEADING + 1) {
+        work.keep(Kept::B, at);
         match payload.u8_at(at) {
             Some(b'\r' | b'\n') => {}
-            Some(_) => {
-                start = at;
-                break;
-            }
-            None => return None,
+            Some(_) => return true,
+            None => return false,
         }
     }
-    Some(payload.forget(start) & MAX_OFFSET)
+    true
 }
 
-/// What the first line, from `start`, settles: a request when it is a method, a blank, and
-/// ends in a blank and a SIP version. With where the URI begins.
+/// What the first line settles that begins at what is kept as [`Kept::B`]: a request when it is a
+/// method, a blank, and ends in a blank and a SIP version.
 #[inline(always)]
-fn from_first_line(payload: &impl Payload, start: usize) -> (MessageClass, usize) {
-    let known = known_start(payload, start);
+fn from_first_line(payload: &impl Payload, work: &mut Work) {
+    /// More than any class.
+    const UNKNOWN: usize = 0xff;
+    let start = work.kept(Kept::B) & MAX_OFFSET;
+    work.keep(Kept::D, UNKNOWN);
+    if let Some((class, after)) = known_start(payload, start) {
+        work.keep(Kept::D, class as usize);
+        work.keep(Kept::C, after);
+    }
     let payload = &payload.apart();
-    let (class, after) = match known {
-        Some((MessageClass::Response, _)) => return (MessageClass::Response, 0),
-        Some(known) => known,
-        // First, because what is no SIP at all seldom begins with a method.
-        None => match after_method(payload, start) {
-            Some(after) => (MessageClass::Other, after),
-            None => return (MessageClass::Malformed, 0),
-        },
-    };
-    let after = payload.forget(after) & MAX_OFFSET;
-    if ends_in_version(&payload.apart(), start, after) {
-        (class, after)
-    } else {
-        (MessageClass::Malformed, 0)
+    let class = work.kept(Kept::D);
+    if class == MessageClass::Response as usize {
+        work.keep(Kept::A, class);
+        return;
+    }
+    // First, because what is no SIP at all seldom begins with a method.
+    if class == UNKNOWN {
+        after_method(payload, work);
+        if work.kept(Kept::C) == 0 {
+            return;
+        }
+        work.keep(Kept::D, MessageClass::Other as usize);
+    }
+    let payload = &payload.apart();
+    find_line_feed(payload, work);
+    if ends_in_version(&payload.apart(), work) {
+        let class = work.kept(Kept::D);
+        work.keep(Kept::A, class);
     }
 }
 
-/// Whether the line from `start` on ends in ` SIP/` digit `.` digit, in any case, and a URI stands
-/// between that and `after`, where the method and its blank end.
+/// Whether the line from [`Kept::B`] to the line feed at [`Kept::E`] ends in ` SIP/` digit `.`
+/// digit, in any case, and a URI stands between that and [`Kept::C`], where the method and its
+/// blank end.
 #[inline(always)]
-fn ends_in_version(payload: &impl Payload, start: usize, after: usize) -> bool {
+fn ends_in_version(payload: &impl Payload, work: &Work) -> bool {
     const VERSION: u64 = swar::word(b" sip/\0.\0");
     const TEXT: u64 = swar::word(b"\xff\xff\xff\xff\xff\0\xff\0");
-    let Some(end) = line_feed(payload, start) else {
-        return false;
-    };
-    let end = payload.forget(end) & MAX_OFFSET;
+    let after = work.kept(Kept::C) & MAX_OFFSET;
+    let end = work.kept(Kept::E) & MAX_OFFSET;
     // The version ends at the LF, or one before it where a CR precedes.
     let (Some(with_cr), Some(with_lf)) = (
         payload.u64_at(end.wrapping_sub(9) & MAX_OFFSET),
@@ -277,53 +277,53 @@ fn ends_in_version(payload: &impl Payload, start: usize, after: usize) -> bool {
         && ((version >> 56) as u8).is_ascii_digit()
 }
 
-/// Where the first line feed from `start` on stands.
+/// Keeps as [`Kept::E`] where the first line feed from [`Kept::B`] on stands; 0 where there is none.
 #[inline(always)]
-fn line_feed(payload: &impl Payload, start: usize) -> Option<usize> {
-    let mut found = usize::MAX;
-    let payload = payload.apart();
-    let start = payload.forget(start) & MAX_OFFSET;
+fn find_line_feed(payload: &impl Payload, work: &mut Work) {
+    let start = work.kept(Kept::B) & MAX_OFFSET;
+    work.keep(Kept::E, 0);
     for step in payload.rolled(MAX_LINE / 8) {
         let at = start + step * 8;
-        let (word, is_last) = match payload.u64_at(at) {
-            Some(word) => (word, false),
-            None if at >= payload.len() => break,
-            None => (last_word(&payload, payload.forget(at) & MAX_OFFSET), true),
+        let Some(word) = payload.u64_at(at) else {
+            // Less than eight bytes are left.
+            let last = payload.len().wrapping_sub(at);
+            let word = last_word(payload, payload.forget(at) & MAX_OFFSET);
+            let feeds = swar::equal(word, b'\n') & swar::mask_up_to_eight(last);
+            if feeds != 0 {
+                work.keep(Kept::E, at + swar::count_before_first(feeds));
+            }
+            break;
         };
         let feeds = swar::equal(word, b'\n');
         if feeds != 0 {
-            found = at + swar::count_before_first(feeds);
-            break;
-        }
-        if is_last {
+            work.keep(Kept::E, at + swar::count_before_first(feeds));
             break;
         }
     }
-    (found != usize::MAX).then_some(found)
 }
 
-/// The offset behind a token (RFC 3261 section 25.1) and a blank at `start`, if they are there.
+/// Keeps as [`Kept::C`] the offset behind a token (RFC 3261 section 25.1) and a blank at
+/// [`Kept::B`], or 0 if they are not there.
 #[inline(always)]
-fn after_method(payload: &impl Payload, start: usize) -> Option<usize> {
-    let mut after = usize::MAX;
-    let payload = payload.apart();
-    let start = payload.forget(start) & MAX_OFFSET;
+fn after_method(payload: &impl Payload, work: &mut Work) {
+    let start = work.kept(Kept::B) & MAX_OFFSET;
+    work.keep(Kept::C, 0);
     for at in payload.rolled(MAX_METHOD + 1) {
-        match payload.u8_at(start + at) {
-            Some(b' ') if at > 0 => {
-                after = start + at + 1;
-                break;
+        let Some(byte) = payload.u8_at(start + at) else {
+            break;
+        };
+        if IS_TOKEN[byte as usize] == 0 {
+            if byte == b' ' && at > 0 {
+                work.keep(Kept::C, start + at + 1);
             }
-            Some(byte) if is_token(byte) => {}
-            _ => break,
+            break;
         }
     }
-    (after != usize::MAX).then_some(after)
 }
 
-/// A bit for each ASCII character of RFC 3261's `token`.
-const TOKEN: [u64; 2] = {
-    let mut bits = [0_u64; 2];
+/// Not 0 for each ASCII character of RFC 3261's `token`.
+static IS_TOKEN: [u8; 256] = {
+    let mut tokens = [0; 256];
     let mut byte = 0_u8;
     while byte < 128 {
         if byte.is_ascii_alphanumeric()
@@ -332,15 +332,9 @@ const TOKEN: [u64; 2] = {
                 b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
             )
         {
-            bits[(byte >> 6) as usize] |= 1 << (byte & 63);
+            tokens[byte as usize] = 1;
         }
         byte += 1;
     }
-    bits
+    tokens
 };
-
-#[inline(always)]
-fn is_token(byte: u8) -> bool {
-    let bits = if byte < 64 { TOKEN[0] } else { TOKEN[1] };
-    byte < 128 && bits >> (byte & 63) & 1 != 0
-}

@@ -13,7 +13,7 @@ use crate::{
 /// How many bytes are copied and searched in one step.
 pub(crate) const CHUNK: usize = 64;
 /// How many steps there are: a jumbo frame of 9,000 bytes is read whole.
-const CHUNKS: usize = 2;
+const CHUNKS: usize = 22;
 /// The longest payload that is read, in bytes.
 pub(super) const MAX_TEXT: usize = CHUNKS * CHUNK - 1;
 /// Room for masks: a power of two, and one at least is free.
@@ -21,7 +21,7 @@ const MASKS: usize = 256;
 /// Bytes behind the last offset, for what is read from there on.
 const BEHIND: usize = 576;
 /// How many values are compared with patterns, at most; how many chains of them.
-pub(super) const CANDIDATES: usize = 9;
+pub(super) const CANDIDATES: usize = 8;
 /// Room for chains: a power of two, and one at least is free.
 const CHAINS: usize = 64;
 
@@ -52,7 +52,7 @@ pub struct Work {
     /// By field, where the line feed stands that ends it.
     ends: [u64; 16],
     /// Values that may begin like a pattern: field and where the name ends.
-    pub(super) candidates: [u64; 16],
+    pub(super) candidates: [u64; CANDIDATES],
     /// Chains of patterns, with the value that is compared with them.
     pub(super) chains: [u64; CHAINS],
     kept: [u64; 16],
@@ -64,6 +64,8 @@ pub struct Work {
 pub(super) enum Kept {
     /// How far the text has been read; more than its length when it was read to its end.
     Read,
+    /// How many masks there are.
+    Masks,
     /// [`Cursor::mask`].
     Mask,
     /// [`Cursor::number`].
@@ -86,6 +88,10 @@ pub(super) enum Kept {
     B,
     /// As `A`.
     C,
+    /// As `A`.
+    D,
+    /// As `A`.
+    E,
 }
 
 impl Work {
@@ -96,7 +102,7 @@ impl Work {
         bases: [0; MASKS],
         names: [0; 16],
         ends: [0; 16],
-        candidates: [0; 16],
+        candidates: [0; CANDIDATES],
         chains: [0; CHAINS],
         kept: [0; 16],
     };
@@ -193,6 +199,7 @@ impl Work {
         }
         for what in [
             Kept::Read,
+            Kept::Masks,
             Kept::Mask,
             Kept::Field,
             Kept::IsEnded,
@@ -202,31 +209,14 @@ impl Work {
             self.keep(what, 0);
         }
         self.keep(Kept::Number, MASKS - 1);
-        self.masks[0] = 0;
     }
 
-    /// Notes a value that may begin like a pattern, the User-Agent's before all others; gives how
-    /// many there are. What has no room takes the place of another one.
+    /// Notes a value that may begin like a pattern; gives how many there are. What has no room takes
+    /// the place of another one.
     #[inline(always)]
-    pub(super) fn add_candidate(
-        &mut self,
-        payload: &impl Payload,
-        others: usize,
-        field: usize,
-        name_end: usize,
-    ) -> usize {
-        const { assert!((CANDIDATES - 1).is_power_of_two()) };
-        let is_other = 1 - payload.is_0((field ^ Field::UserAgent as usize) as u64) as usize;
-        let place = (1 + others % (CANDIDATES - 1)) & is_other.wrapping_neg();
-        self.candidates[place % 16] = field as u64 | (name_end as u64) << 8;
-        others + is_other
-    }
-
-    /// Whether every line end read so far has been looked at.
-    #[inline(always)]
-    pub(super) fn is_exhausted(&self) -> bool {
-        let Cursor { mask, number } = self.cursor();
-        mask | self.next(number).mask == 0
+    pub(super) fn add_candidate(&mut self, number: usize, field: usize, name_end: usize) -> usize {
+        self.candidates[number % CANDIDATES] = field as u64 | (name_end as u64) << 8;
+        number + 1
     }
 
     /// Whether the whole text has been read.
@@ -269,9 +259,8 @@ impl Work {
     pub(super) fn read(&mut self, payload: &impl Payload, stop_at: u64) {
         let payload = payload.apart();
         let start = self.kept(Kept::Read) & MAX_OFFSET & !(CHUNK - 1);
-        let mut number = 0;
+        let mut number = self.kept(Kept::Masks) % MASKS;
         self.keep(Kept::Read, start);
-        self.keep(Kept::A, 0);
         self.keep(Kept::B, 0);
         for step in payload.rolled(CHUNKS) {
             let at = start + step * CHUNK;
@@ -287,7 +276,7 @@ impl Work {
             self.note(number, mask, at);
             number += 1 - payload.is_0((mask | mask >> 32) & 0xffff_ffff) as usize;
             self.keep(Kept::Read, at + CHUNK);
-            self.keep(Kept::A, number);
+            self.keep(Kept::Masks, number);
             if mask & (mask << 1 | mask << 2) & stop_at != 0 {
                 break;
             }
@@ -295,10 +284,8 @@ impl Work {
         if self.kept(Kept::B) & 1 != 0 {
             self.read_tail(&payload.apart());
         }
-        let number = self.kept(Kept::A) % MASKS;
+        let number = self.kept(Kept::Masks) % MASKS;
         self.masks[number] = 0;
-        self.keep(Kept::Mask, 0);
-        self.keep(Kept::Number, MASKS - 1);
     }
 
     #[inline(always)]
@@ -331,9 +318,9 @@ impl Work {
         }
         // The first line feed behind the end counts, and nothing behind that.
         let left = payload.forget(end.wrapping_sub(base)) & (CHUNK - 1);
-        let number = self.kept(Kept::A) % MASKS;
+        let number = self.kept(Kept::Masks) % MASKS;
         self.note(number, mask & (2_u64 << left).wrapping_sub(1), base);
-        self.keep(Kept::A, number + 1);
+        self.keep(Kept::Masks, number + 1);
         self.keep(Kept::Read, MAX_OFFSET + 1);
     }
 }

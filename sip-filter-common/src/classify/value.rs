@@ -69,12 +69,16 @@ pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTab
 /// Notes the chains in which patterns may be with which the candidates' values begin.
 #[inline(always)]
 fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+    let candidates = work.kept(Kept::Candidates);
+    work.keep(Kept::Candidates, 0);
     let mut chains = 0;
     for place in payload.rolled(CANDIDATES) {
-        let candidate = work.candidates[place % work.candidates.len()] as usize;
-        work.candidates[place % work.candidates.len()] = 0;
+        if place >= candidates {
+            break;
+        }
+        let candidate = work.candidates[place % CANDIDATES] as usize;
         let field = candidate & 0xf;
-        work.keep(Kept::A, begin(payload, work, field, candidate >> 8));
+        begin(payload, work, field, candidate >> 8);
         let at = work.kept(Kept::A) & MAX_OFFSET;
         let is_there = !payload.mask_if_0(at as u64);
         let head = [work.word(at), work.word_behind(at, 1)];
@@ -88,18 +92,24 @@ fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) 
     work.chains[chains % work.chains.len()] = 0;
 }
 
-/// Where the value begins of a field whose name ends at `name_end`; 0 where no colon follows, or
-/// too many blanks do.
+/// Keeps as [`Kept::A`] where the value begins of a field whose name ends at `name_end`; 0 where no
+/// colon follows, or too many blanks do.
 #[inline(always)]
-pub(super) fn begin(payload: &impl Payload, work: &Work, field: usize, name_end: usize) -> usize {
+fn begin(payload: &impl Payload, work: &mut Work, field: usize, name_end: usize) {
+    work.keep(Kept::A, name_end);
     if field == Field::RequestUri as usize {
-        return name_end;
+        return;
+    }
+    // A colon and a blank, as nearly always.
+    let usual = work.word(name_end);
+    if usual as u16 == u16::from_le_bytes(*b": ") && (usual >> 16) as u8 > b' ' {
+        work.keep(Kept::A, name_end + 2);
+        return;
     }
     let colon = skip_blanks(payload, work, name_end);
-    if work.byte(colon) != b':' {
-        return 0;
-    }
-    skip_blanks(payload, work, colon + 1)
+    let is_colon = is(payload, work.word(colon), b':').wrapping_neg() as usize;
+    let value = skip_blanks(payload, work, colon + 1);
+    work.keep(Kept::A, value & is_colon);
 }
 
 /// Where something stands that is neither a blank nor the beginning of a folded line.
@@ -115,9 +125,6 @@ fn skip_blanks(payload: &impl Payload, work: &Work, from: usize) -> usize {
         let is_fold = is(payload, next, b'\n') & is_blank(payload, next >> 8);
         let folded = ((2 + has_cr) & is_fold.wrapping_neg()) as usize;
         at = (at + folded) & MAX_OFFSET;
-        if skipped + folded == 0 {
-            break;
-        }
     }
     at
 }
