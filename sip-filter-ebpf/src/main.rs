@@ -68,6 +68,7 @@ fn inspect(ctx: *mut xdp_md) -> u32 {
     let Some(datagram) = udp.datagram(&frame) else {
         return count::unreadable();
     };
+    let datagram = payload::forget(datagram);
     if !policy::inspects(&datagram) {
         return xdp_action::XDP_PASS;
     }

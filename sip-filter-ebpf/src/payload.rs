@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use sip_filter_common::{
+    abi::Address,
     frame::MAX_HEADERS,
     packet,
     payload::{MAX_OFFSET, Payload},
@@ -15,6 +16,28 @@ const MAX_PAYLOAD_OFFSET: usize = 2 * (MAX_HEADERS + 1) - 1;
 
 /// A datagram in packet memory.
 pub type Datagram = packet::Datagram<PacketPayload>;
+
+/// More than the length of any frame, and a power of two less one.
+const MAX_FRAME: usize = 0x1_ffff;
+
+/// The same datagram, of which the verifier knows nothing but that it is in reach: else it would
+/// walk what follows once for IPv4 and once for IPv6, once for each number of tags, and so on.
+#[inline(always)]
+pub fn forget(datagram: Datagram) -> Datagram {
+    let payload = datagram.payload.apart();
+    let forget = |number: u64| payload.forget(number as usize) as u64;
+    Datagram {
+        source: Address {
+            words: datagram.source.words.map(forget),
+        },
+        destination: Address {
+            words: datagram.destination.words.map(forget),
+        },
+        port: payload.forget(datagram.port as usize) as u16,
+        length: payload.forget(datagram.length) & MAX_FRAME,
+        payload,
+    }
+}
 
 /// The payload of the datagram in a frame.
 pub struct PacketPayload {
