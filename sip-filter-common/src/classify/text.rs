@@ -13,7 +13,7 @@ use crate::{
 /// How many bytes are copied and searched in one step.
 pub(crate) const CHUNK: usize = 64;
 /// How many steps there are: a jumbo frame of 9,000 bytes is read whole.
-const CHUNKS: usize = 22;
+const CHUNKS: usize = 144;
 /// The longest payload that is read, in bytes.
 pub(super) const MAX_TEXT: usize = CHUNKS * CHUNK - 1;
 /// Room for masks: a power of two, and one at least is free.
