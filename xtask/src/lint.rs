@@ -44,7 +44,7 @@ pub fn clippy(workspace: &Workspace) -> Result<()> {
     // Without its feature, so that no C++ is compiled.
     let mut fuzz_target = workspace.cargo();
     fuzz_target
-        .args(["clippy", "--locked", "--manifest-path"])
+        .args(["clippy", "--manifest-path"])
         .arg(workspace.fuzz_manifest())
         .env("CARGO_TARGET_DIR", workspace.fuzz_build());
     [packages, fuzz_target]
