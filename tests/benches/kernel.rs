@@ -1,17 +1,21 @@
 //! What a packet costs in the kernel: `cargo xtask bench kernel`.
 //!
 //! Each row is one packet, run by BPF_PROG_TEST_RUN as often as takes a good part of a second, in
-//! several rounds; a round runs every row once, the empty program among them, so that a row's
-//! ratio compares what ran at the same time. Medians are what is printed: on a shared machine
-//! the absolute times wander, the ratios less.
+//! several rounds; a round runs every row once, and before each few of them the empty program, so
+//! that a row's ratio compares what ran at the same time. Medians are what is printed: on a shared
+//! machine the absolute times wander, the ratios less.
 //!
 //! Times are taken around the system call: the kernel's own answer is in whole nanoseconds, and
 //! an empty program takes less than ten. What the call itself costs, most of it waiting until
 //! every CPU has seen the program, is measured apart and taken off.
+//!
+//! Beside the packets that matter most there are two of them with few and with many signatures,
+//! which are to cost the same, and packets that somebody made to be dear or to be missed. Each row
+//! says what became of its packet; where that is not what it should be, so too.
 
 use std::{env, path::Path, time::Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use aya::{
     Ebpf, TestRunOptions,
     programs::{TestRun, Xdp},
@@ -21,12 +25,17 @@ use serde::Serialize;
 use sip_filter::{
     config::{
         ports::{self, Ports},
-        signatures::Signatures,
+        signatures::{Signatures, tool_name},
     },
-    kernel::{Load, Loaded},
+    kernel::{Filter, Load, Loaded},
 };
-use sip_filter_common::{abi::DEFAULT_SOURCES, verdict::DropSet};
+use sip_filter_common::{
+    abi::{DEFAULT_SOURCES, ToolName},
+    verdict::DropSet,
+};
 use sip_filter_tests::{
+    hostile,
+    kernel::tool_between,
     messages::{CRLF_CRLF, INVITE, OK, RTP, SVMAP},
     packet::Frame,
 };
@@ -34,6 +43,20 @@ use sip_filter_tests::{
 // linux/bpf.h
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
+
+/// What svmap's packets come to.
+const DROPPED: &str = "drop sipvicious";
+const PASSED: &str = "pass";
+
+/// What an INVITE may cost, as a ratio to the empty program; and what nothing may cost, as a ratio
+/// to that.
+const BUDGET: f64 = 4.5;
+const LIMIT: f64 = 3.0;
+/// How many rows the empty program's time before them is for.
+const ROWS_TO_A_YARDSTICK: usize = 6;
+/// How many signatures are few, and how many are many.
+const FEW: usize = 16;
+const MANY: usize = 512;
 
 /// Measures what a packet costs in the kernel.
 #[derive(Parser)]
@@ -58,11 +81,25 @@ enum Format {
     Json,
 }
 
-/// A packet and what becomes of it.
+/// A packet and what is to become of it.
 struct Packet {
-    name: &'static str,
+    name: String,
     frame: Vec<u8>,
-    action: u32,
+    /// Action and tool, as [`Program::verdict`] says them.
+    verdict: &'static str,
+    /// How many signatures the program has; `None` for the built-in ones.
+    signatures: Option<usize>,
+    against: Against,
+}
+
+/// What a row is held against.
+#[derive(Clone, Copy)]
+enum Against {
+    Nothing,
+    /// The row so many before it.
+    Row(usize),
+    /// The budget.
+    Budget,
 }
 
 #[derive(Serialize)]
@@ -73,13 +110,71 @@ struct Report {
 /// What one packet costs.
 #[derive(Serialize)]
 struct Row {
-    name: &'static str,
+    name: String,
     /// Median of the rounds, in nanoseconds.
     ns: f64,
-    /// Median of the rounds' ratios to the empty program of the same round.
+    /// Median of the rounds' ratios to the empty program just before.
     ratio: f64,
     /// How many instructions the verifier walked to admit the program; `null` before Linux 5.16.
     verified_instructions: Option<u32>,
+    /// What became of the packet: `drop` or `pass`, and the tool that it was counted for.
+    verdict: String,
+    /// What should have, where that is something else.
+    expected: Option<&'static str>,
+    /// Of a row with many signatures, the ratio to the one with few.
+    of_few_signatures: Option<f64>,
+    /// Of a hostile packet, the ratio to what an INVITE may cost.
+    of_budget: Option<f64>,
+}
+
+/// The filter, loaded with some signatures.
+struct Program {
+    loaded: Loaded,
+    filter: Filter,
+    names: Vec<ToolName>,
+}
+
+impl Program {
+    fn load(signatures: &Signatures) -> Result<Self> {
+        let Ports { set, any } = ports::DEFAULT
+            .parse::<Ports>()
+            .map_err(anyhow::Error::msg)?;
+        let mut loaded = Loaded::unpinned(&Load {
+            drop: DropSet::SCANNERS,
+            any_port: any,
+            ports: &set,
+            sources: DEFAULT_SOURCES,
+            signatures,
+            verbose: false,
+        })?;
+        let filter = Filter::of(&mut loaded)?;
+        let (_, names) = signatures.table(&[])?;
+        Ok(Self {
+            loaded,
+            filter,
+            names,
+        })
+    }
+
+    /// What becomes of a frame, in words; and the number for it.
+    fn verdict(&self, frame: &[u8]) -> Result<(String, u32)> {
+        let before = self.filter.tool_counts()?;
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        let action = self.loaded.program()?.test_run(options)?.return_value;
+        let word = match action {
+            XDP_DROP => "drop",
+            XDP_PASS => "pass",
+            other => bail!("the program returned {other}"),
+        };
+        let tool = tool_between(&before, &self.filter.tool_counts()?)
+            .and_then(|tool| tool_name(self.names.get(usize::from(tool))?));
+        let words = match tool {
+            Some(tool) => format!("{word} {tool}"),
+            None => word.to_owned(),
+        };
+        Ok((words, action))
+    }
 }
 
 fn main() -> Result<()> {
@@ -99,61 +194,75 @@ fn main() -> Result<()> {
         .context("the kernel refuses the empty program; are you root?")?;
     let empty: &Xdp = empty;
 
-    let Ports { set, any } = ports::DEFAULT
-        .parse::<Ports>()
-        .map_err(anyhow::Error::msg)?;
-    let loaded = Loaded::unpinned(&Load {
-        drop: DropSet::SCANNERS,
-        any_port: any,
-        ports: &set,
-        sources: DEFAULT_SOURCES,
-        signatures: &Signatures::built_in()?,
-        verbose: false,
-    })?;
-    let filter = loaded.program()?;
-
-    let nothing = Packet {
-        name: "empty program",
-        frame: probe(5060),
-        action: XDP_DROP,
+    let built_in = Program::load(&Signatures::built_in()?)?;
+    let few = Program::load(&generated(FEW)?)?;
+    let many = Program::load(&generated(MANY)?)?;
+    let program_of = |packet: &Packet| match packet.signatures {
+        None => &built_in,
+        Some(FEW) => &few,
+        Some(_) => &many,
     };
+
     let packets = packets();
+    let mut verdicts = Vec::new();
+    for packet in &packets {
+        let verdict = program_of(packet).verdict(&packet.frame);
+        verdicts.push(verdict.with_context(|| packet.name.clone())?);
+    }
+    let nothing = probe(5060);
     let mut empty_ns = Vec::new();
     let mut ns = vec![Vec::new(); packets.len()];
+    let mut ratios = ns.clone();
     for _ in 0..arguments.rounds {
-        empty_ns.push(measure(empty, &nothing, arguments.milliseconds)?);
-        for (packet, ns) in packets.iter().zip(&mut ns) {
-            ns.push(measure(filter, packet, arguments.milliseconds)?);
+        for (at, (packet, (_, action))) in packets.iter().zip(&verdicts).enumerate() {
+            if at % ROWS_TO_A_YARDSTICK == 0 {
+                empty_ns.push(measure(empty, &nothing, XDP_DROP, arguments.milliseconds)?);
+            }
+            let program = program_of(packet).loaded.program()?;
+            let one = measure(program, &packet.frame, *action, arguments.milliseconds)
+                .with_context(|| packet.name.clone())?;
+            ns[at].push(one);
+            ratios[at].extend(empty_ns.last().map(|empty| one / empty));
         }
     }
 
-    let verified = filter.info()?.verified_instruction_count();
     let mut rows = vec![Row {
-        name: nothing.name,
-        ns: median(empty_ns.clone()),
+        name: "empty program".to_owned(),
+        ns: median(empty_ns),
         ratio: 1.0,
         verified_instructions: empty.info()?.verified_instruction_count(),
+        verdict: "drop".to_owned(),
+        expected: None,
+        of_few_signatures: None,
+        of_budget: None,
     }];
-    for (packet, ns) in packets.iter().zip(ns) {
-        let ratios = ns
-            .iter()
-            .zip(&empty_ns)
-            .map(|(ns, empty)| ns / empty)
-            .collect();
+    for (at, (packet, (verdict, _))) in packets.iter().zip(verdicts).enumerate() {
+        let ratio = median(ratios[at].clone());
+        let (mut of_few_signatures, mut of_budget) = (None, None);
+        match packet.against {
+            Against::Nothing => {}
+            Against::Row(back) => {
+                let pairs = ns[at].iter().zip(&ns[at - back]);
+                of_few_signatures = Some(median(pairs.map(|(many, few)| many / few).collect()));
+            }
+            Against::Budget => of_budget = Some(ratio / BUDGET),
+        }
+        let program = program_of(packet).loaded.program()?;
         rows.push(Row {
-            name: packet.name,
-            ns: median(ns),
-            ratio: median(ratios),
-            verified_instructions: verified,
+            name: packet.name.clone(),
+            ns: median(ns[at].clone()),
+            ratio,
+            verified_instructions: program.info()?.verified_instruction_count(),
+            expected: (verdict != packet.verdict).then_some(packet.verdict),
+            verdict,
+            of_few_signatures,
+            of_budget,
         });
     }
     print(&Report { rows }, arguments.format)
 }
 
 fn packets() -> Vec<Packet> {
-    let invite = Frame::to("192.0.2.10")
-        .from("198.51.100.20")
-        .payload(INVITE);
     let plain = |payload: &[u8]| {
         Frame::to("192.0.2.10")
             .from("198.51.100.20")
@@ -161,31 +270,78 @@ fn packets() -> Vec<Packet> {
             .payload(payload)
             .bytes()
     };
-    let row = |name, frame, action| Packet {
-        name,
+    let row = |name: &str, frame, verdict| Packet {
+        name: name.to_owned(),
         frame,
-        action,
+        verdict,
+        signatures: None,
+        against: Against::Nothing,
     };
-    vec![
-        row(
-            "UDP to a port that is not inspected",
-            probe(16_384),
-            XDP_PASS,
-        ),
+    let mut packets = vec![
+        row("UDP to a port that is not inspected", probe(16_384), PASSED),
         row(
             "svmap OPTIONS: matched, counted, dropped",
             probe(5060),
-            XDP_DROP,
+            DROPPED,
         ),
-        row(
-            "INVITE with SDP, no tool found",
-            invite.port(5060).bytes(),
-            XDP_PASS,
-        ),
-        row("response", plain(OK), XDP_PASS),
-        row("keepalive (CRLF CRLF)", plain(CRLF_CRLF), XDP_PASS),
-        row("neither SIP nor a keepalive (RTP)", plain(RTP), XDP_PASS),
-    ]
+        row("INVITE with SDP, no tool found", plain(INVITE), PASSED),
+        row("response", plain(OK), PASSED),
+        row("keepalive (CRLF CRLF)", plain(CRLF_CRLF), PASSED),
+        row("neither SIP nor a keepalive (RTP)", plain(RTP), PASSED),
+    ];
+    for (signatures, against) in [(FEW, Against::Nothing), (MANY, Against::Row(2))] {
+        for (name, frame, verdict) in [
+            ("svmap OPTIONS", probe(5060), DROPPED),
+            ("INVITE", plain(INVITE), PASSED),
+        ] {
+            packets.push(Packet {
+                name: format!("{name}, {signatures} signatures"),
+                frame,
+                verdict,
+                signatures: Some(signatures),
+                against,
+            });
+        }
+    }
+    let hostile = |hostile::Message { name, payload }, verdict| Packet {
+        against: Against::Budget,
+        ..row(name, plain(&payload), verdict)
+    };
+    let dear = hostile::dear();
+    packets.extend(dear.into_iter().map(|message| hostile(message, PASSED)));
+    let padded = hostile::padded().into_iter().map(|message| {
+        let name = format!("svmap's, behind {}", message.name);
+        Packet {
+            name,
+            ..hostile(message, DROPPED)
+        }
+    });
+    packets.extend(padded);
+    packets
+}
+
+/// So many signatures: svmap's; of the others every second one exact, of all lengths, up to seven
+/// of them beginning as svmap's does and longer, so that they are compared before it.
+fn generated(number: usize) -> Result<Signatures> {
+    let mut text = String::new();
+    let mut add = |tool: &str, how, pattern: &str| {
+        text += &format!(
+            "[[signature]]\ntool = \"{tool}\"\nkind = \"scanner\"\nfield = \"user-agent\"\n\
+             match = \"{how}\"\npattern = \"{pattern}\"\n"
+        );
+    };
+    add("sipvicious", "prefix", "friendly-scanner");
+    for at in 1..number {
+        let tool = format!("tool-{}", at % 64);
+        let how = ["exact", "prefix"][at % 2];
+        let pattern = match at {
+            1..8 => format!("friendly-scanner-{at}"),
+            // The first bytes differ: they are what patterns are filed under.
+            _ => format!("{:04x}-{}", at * 0x7f, "scan".repeat(at % 15)),
+        };
+        add(&tool, how, &pattern);
+    }
+    Signatures::parse(&text)
 }
 
 /// svmap's probe to a port.
@@ -197,31 +353,29 @@ fn probe(port: u16) -> Vec<u8> {
         .bytes()
 }
 
-/// Nanoseconds for one run of a packet, from runs of so many milliseconds.
-fn measure(program: &Xdp, packet: &Packet, milliseconds: u32) -> Result<f64> {
+/// Nanoseconds for one run of a frame, from runs of so many milliseconds.
+fn measure(program: &Xdp, frame: &[u8], action: u32, milliseconds: u32) -> Result<f64> {
     const TRIAL: u32 = 100_000;
-    let (_, trial) = run(program, packet, TRIAL)?;
+    let (_, trial) = run(program, frame, action, TRIAL)?;
     let repeat = 1_000_000 * milliseconds / trial.max(1);
-    let (once, _) = run(program, packet, 1)?;
-    let (all, _) = run(program, packet, repeat)?;
+    let (once, _) = run(program, frame, action, 1)?;
+    let (all, _) = run(program, frame, action, repeat)?;
     Ok((all - once).max(0.0) / f64::from(repeat))
 }
 
-/// Runs a packet so often; how long the call took and how long the kernel says that one run did,
+/// Runs a frame so often; how long the call took and how long the kernel says that one run did,
 /// both in nanoseconds.
-fn run(program: &Xdp, packet: &Packet, repeat: u32) -> Result<(f64, u32)> {
+fn run(program: &Xdp, frame: &[u8], action: u32, repeat: u32) -> Result<(f64, u32)> {
     let mut options = TestRunOptions::new();
-    options.data_in = Some(&packet.frame);
+    options.data_in = Some(frame);
     options.repeat = repeat;
     let start = Instant::now();
     let result = program.test_run(options)?;
     let elapsed = start.elapsed();
     ensure!(
-        result.return_value == packet.action,
-        "{}: the program returned {}, not {}",
-        packet.name,
-        result.return_value,
-        packet.action
+        result.return_value == action,
+        "the program returned {}, and {action} before",
+        result.return_value
     );
     Ok((
         elapsed.as_nanos() as f64,
@@ -252,24 +406,35 @@ fn print(report: &Report, format: Format) -> Result<()> {
         Format::Json => println!("{}", serde_json::to_string_pretty(report)?),
         Format::Table => {
             println!(
-                "{:44} {:>8} {:>8} {:>9}",
+                "{:53} {:>8} {:>8} {:>9}  verdict",
                 "packet", "ns", "ratio", "verified"
             );
-            for Row {
-                name,
-                ns,
-                ratio,
-                verified_instructions,
-            } in &report.rows
-            {
-                let verified =
-                    verified_instructions.map_or_else(|| "-".to_owned(), |n| n.to_string());
-                println!(
-                    "{name:44} {ns:>8.1} {:>8} {verified:>9}",
-                    format!("{ratio:.2} ×")
-                );
+            for row in &report.rows {
+                println!("{}", line(row));
             }
         }
     }
     Ok(())
+}
+
+fn line(row: &Row) -> String {
+    let verified = row
+        .verified_instructions
+        .map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let ratio = format!("{:.2} ×", row.ratio);
+    let mut line = format!(
+        "{:53} {:>8.1} {ratio:>8} {verified:>9}  {:15}",
+        row.name, row.ns, row.verdict
+    );
+    if let Some(ratio) = row.of_few_signatures {
+        line += &format!("  {ratio:.2} × that of {FEW} signatures");
+    }
+    if let Some(ratio) = row.of_budget {
+        let above = if ratio > LIMIT { ", ABOVE" } else { "" };
+        line += &format!("  {ratio:.2} × {BUDGET} (limit {LIMIT}{above})");
+    }
+    if let Some(expected) = row.expected {
+        line += &format!("  NOT {expected}");
+    }
+    line.trim_end().to_owned()
 }

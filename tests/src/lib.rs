@@ -1,8 +1,9 @@
 //! What the end-to-end tests and the demo are made of.
 //!
 //! [`packet`] and [`messages`] say what is on the wire, [`capture`] what of it a file holds.
-//! [`mutation`] changes messages in ways that are hard to read. [`corpus`] is what real programs have sent, recorded once, and [`torture`] what the RFCs
-//! thought up. [`namespace`] gives every test a network of its own, in which [`process`] runs
+//! [`mutation`] changes messages in ways that are hard to read, and [`hostile`] holds some that are
+//! meant to be. [`corpus`] is what real programs have sent, recorded once, and [`torture`] what the
+//! RFCs thought up. [`namespace`] gives every test a network of its own, in which [`process`] runs
 //! programs, [`tools`] the real tools, [`registrar`] answers them and [`watch`] counts what
 //! passes. [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as
 //! its users start it, and [`stats`] what it says.
@@ -12,6 +13,7 @@
 
 pub mod capture;
 pub mod corpus;
+pub mod hostile;
 pub mod kernel;
 pub mod messages;
 pub mod mutation;

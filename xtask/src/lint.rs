@@ -19,23 +19,36 @@ pub fn all(workspace: &Workspace) -> Result<()> {
 
 /// Checks the formatting of every package.
 pub fn formatting(workspace: &Workspace) -> Result<()> {
-    command::run(workspace.cargo().args(["fmt", "--all", "--check"]))
+    let mut packages = workspace.cargo();
+    packages.args(["fmt", "--all", "--check"]);
+    let mut fuzz_target = workspace.cargo();
+    fuzz_target
+        .args(["fmt", "--check", "--manifest-path"])
+        .arg(workspace.fuzz_manifest());
+    [packages, fuzz_target]
+        .iter_mut()
+        .try_for_each(command::run)
         .context("formatting differs; run `cargo fmt --all`, or if cargo has no fmt `rustup component add rustfmt`")
 }
 
 /// Runs clippy on all but the eBPF crate; the loader's build script needs its objects.
 pub fn clippy(workspace: &Workspace) -> Result<()> {
-    command::run(
-        workspace
-            .cargo()
-            .args([
-                "clippy",
-                "--workspace",
-                "--exclude",
-                "sip-filter-ebpf",
-                "--all-targets",
-            ])
-            .args(["--", "--deny", "warnings"]),
-    )
-    .context("clippy objects; if cargo has no clippy, run `rustup component add clippy`")
+    let mut packages = workspace.cargo();
+    packages.args([
+        "clippy",
+        "--workspace",
+        "--exclude",
+        "sip-filter-ebpf",
+        "--all-targets",
+    ]);
+    // Without its feature, so that no C++ is compiled.
+    let mut fuzz_target = workspace.cargo();
+    fuzz_target
+        .args(["clippy", "--manifest-path"])
+        .arg(workspace.fuzz_manifest())
+        .env("CARGO_TARGET_DIR", workspace.fuzz_build());
+    [packages, fuzz_target]
+        .iter_mut()
+        .try_for_each(|clippy| command::run(clippy.args(["--", "--deny", "warnings"])))
+        .context("clippy objects; if cargo has no clippy, run `rustup component add clippy`")
 }

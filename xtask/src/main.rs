@@ -10,6 +10,7 @@ mod build;
 mod command;
 mod corpus;
 mod demo;
+mod fuzz;
 mod lint;
 mod privilege;
 mod run;
@@ -72,6 +73,8 @@ enum Verb {
         /// Record again only the runs that have one of these in their name
         names: Vec<OsString>,
     },
+    /// Try arbitrary bytes on the parser and the classifier, guided by coverage
+    Fuzz(fuzz::Options),
     /// Measure: cargo xtask bench kernel --format json
     Bench {
         #[command(subcommand)]
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Verb::Vm(options) => vm::run(&workspace, &options),
         Verb::Demo { arguments } => demo::start(&workspace, &arguments),
         Verb::Corpus { names } => corpus::record(&workspace, &names),
+        Verb::Fuzz(options) => fuzz::run(&workspace, &options),
         Verb::Bench { subject } => bench::measure(&workspace, &subject),
     });
     match outcome {

@@ -29,6 +29,9 @@ const TOOLS: [(&str, &str); 6] = [
     ("sipp", "sip-tester"),
 ];
 
+/// What the fuzz target needs besides Rust, in the same form.
+const CPP_COMPILER: [(&str, &str); 1] = [("c++", "g++")];
+
 /// What a machine is to be ready for. Each includes the ones before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Purpose {
@@ -49,7 +52,8 @@ pub fn prepare(workspace: &Workspace, purpose: Purpose) -> Result<BpfRustc> {
         mount_bpffs();
     }
     if purpose >= Purpose::Test {
-        install_tools();
+        install_tools(&TOOLS);
+        install_cpp_compiler();
     }
     Ok(bpf_rustc)
 }
@@ -107,10 +111,16 @@ fn mount_bpffs() {
     }
 }
 
+/// Without one, the build of the fuzz target fails and says so.
+pub fn install_cpp_compiler() {
+    install_tools(&CPP_COMPILER);
+}
+
 /// A test whose tool is missing fails and names it; the others still run.
-fn install_tools() {
-    let missing: Vec<_> = TOOLS
-        .into_iter()
+fn install_tools(tools: &[(&str, &str)]) {
+    let missing: Vec<_> = tools
+        .iter()
+        .copied()
         .filter(|(tool, _)| command::on_path(tool).is_none())
         .collect();
     if missing.is_empty() {

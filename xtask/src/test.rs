@@ -1,13 +1,14 @@
 //! Runs every test of the workspace: the loader is built first and its path handed over, so
 //! that the end-to-end tests drive the binary that users get. They make their own network
-//! namespaces and need root for it; compiling them does not. Last come those on other kernels.
+//! namespaces and need root for it; compiling them does not. Last come some arbitrary bytes, and the
+//! tests on other kernels.
 
 use std::{env, ffi::OsString};
 
 use anyhow::Result;
 
 use crate::{
-    build, command, lint, privilege,
+    build, command, fuzz, lint, privilege,
     setup::{self, Purpose},
     vm,
     workspace::Workspace,
@@ -36,6 +37,7 @@ pub fn all(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
         .env(LOADER_VARIABLE, workspace.release_loader());
     command::run(privilege::run_as_root(&mut cargo)?.args(arguments))?;
     if arguments.is_empty() {
+        fuzz::briefly(workspace)?;
         vm::all(workspace, &vm::Options::default())?;
     }
     Ok(())

@@ -81,6 +81,21 @@ impl Workspace {
         self.target.join("vm")
     }
 
+    /// Everything of the fuzz target: its build, what it begins with and what it finds.
+    pub fn fuzz(&self) -> PathBuf {
+        self.target.join("fuzz")
+    }
+
+    /// The fuzz target is built with other flags: in a target directory of its own.
+    pub fn fuzz_build(&self) -> PathBuf {
+        self.fuzz().join("build")
+    }
+
+    /// The fuzz target's package, which is not one of this workspace.
+    pub fn fuzz_manifest(&self) -> PathBuf {
+        self.root.join("tests/fuzz/Cargo.toml")
+    }
+
     /// The loader as `build::loader` leaves it in the release profile.
     pub fn release_loader(&self) -> PathBuf {
         self.target.join("release/sip-filter")
