@@ -18,7 +18,7 @@ fn both(program: &Program, message: &hostile::Message) -> (Classification, u32) 
     let (counted, _) = Counted::between(&totals, &program.totals());
     assert_eq!(counted, program.decided(host), "{name}");
     let tool = tool_between(&tools, &program.tool_counts());
-    assert_eq!(tool, host.tool.map(|found| found.tool()), "{name}");
+    assert_eq!(tool, host.tool().map(|found| found.tool()), "{name}");
     (host, action)
 }
 
@@ -28,7 +28,7 @@ fn a_user_agent_behind_a_kilobyte_is_found() {
     let mut missed = Vec::new();
     for message in hostile::padded() {
         let (found, action) = both(&program, &message);
-        let tool = found.tool.map(|found| program.tool(found.tool()));
+        let tool = found.tool().map(|found| program.tool(found.tool()));
         if (tool, action) != (Some("sipvicious"), DROP) {
             missed.push(message.name);
         }
@@ -41,6 +41,6 @@ fn what_only_looks_like_a_scanner_passes() {
     let program = Program::load("scanners", "5060");
     for message in hostile::dear() {
         let (found, action) = both(&program, &message);
-        assert_eq!((found.tool, action), (None, PASS), "{}", message.name);
+        assert_eq!((found.tool(), action), (None, PASS), "{}", message.name);
     }
 }
