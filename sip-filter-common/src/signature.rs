@@ -24,7 +24,7 @@ pub const MIN_PREFIX: usize = 3;
 /// one of its first four pieces of [`PIECE`] bytes lies at a multiple of [`STRIDE`].
 pub const MIN_CONTAINS: usize = STRIDE + PIECE - 1;
 /// How many patterns with the same hash a look-up goes through.
-pub const MAX_CHAIN: usize = 6;
+pub const MAX_CHAIN: usize = 8;
 
 /// A piece of a pattern, in bytes.
 const PIECE: usize = 4;

@@ -70,6 +70,9 @@ struct Arguments {
     /// How many rounds the medians are of
     #[arg(long, default_value_t = 9)]
     rounds: usize,
+    /// Only the rows whose name contains this, none beside another
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Given by cargo bench; means nothing here
     #[arg(long, hide = true)]
     bench: bool,
@@ -203,7 +206,13 @@ fn main() -> Result<()> {
         Some(_) => &many,
     };
 
-    let packets = packets();
+    let mut packets = packets();
+    if let Some(text) = &arguments.only {
+        packets.retain(|packet| packet.name.contains(text));
+        for packet in &mut packets {
+            packet.against = Against::Nothing;
+        }
+    }
     let mut verdicts = Vec::new();
     for packet in &packets {
         let verdict = program_of(packet).verdict(&packet.frame);
