@@ -2,34 +2,32 @@
 //!
 //! Totals, tools and ports are per CPU and need no atomic operation: an XDP program is not
 //! interrupted by another one on its CPU. Sources are shared by all CPUs and added to
-//! atomically.
+//! atomically: packets that are alike together, once a jiffy, from a place that each CPU has
+//! for itself.
 
 use aya_ebpf::{
     Global,
     bindings::{BPF_NOEXIST, xdp_action},
     helpers::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
-use core::arch::asm;
 use sip_filter_common::{
-    abi::{Counts, MAX_TOOLS, PortCount, PortPlace, SourceCount, Totals},
+    abi::{Counts, Facts, MAX_TOOLS, PortCount, PortPlace, SourceCount, Totals},
     classify::Classification,
     payload::Payload,
-    sip::MessageClass,
     verdict::Outcome,
 };
 
 use crate::{
-    maps::{COUNTS, PORTS, SOURCES},
+    maps::{COUNTS, PORTS},
     payload::Datagram,
+    source,
 };
 
 // Named in `sip_filter_common::abi::global`.
 #[unsafe(no_mangle)]
 static COARSE_CLOCK: Global<u32> = Global::new(0);
 
-/// What a new source and a new port begin with. A value this large has no room on the
-/// program's stack.
-static NEW_SOURCE: SourceCount = SourceCount::ZERO;
+/// What a new port begins with.
 static NEW_PORT: PortCount = PortCount {
     packets: 0,
     scanner: 0,
@@ -140,13 +138,13 @@ pub fn datagram(datagram: &Datagram, tally: &Tally) {
     }
     count_port(counts, datagram.port, tally);
     let now = now(counts);
-    if count_source(datagram, tally, now).is_none() {
-        counts.totals.unlisted += 1;
-    }
+    let facts = Facts::new(tally.class, tally.place, tally.tool, datagram.port);
+    source::count(counts, datagram, facts, now);
 }
 
+/// What this CPU counts.
 #[inline(always)]
-fn counts() -> Option<&'static mut Counts> {
+pub fn counts() -> Option<&'static mut Counts> {
     let counts = COUNTS.get_ptr_mut(0)?;
     // SAFETY: a per-CPU value, which only the program on this CPU uses.
     Some(unsafe { &mut *counts })
@@ -188,54 +186,6 @@ fn placeless_port(port: u32) -> Option<&'static mut PortCount> {
     };
     // SAFETY: a per-CPU value, which only the program on this CPU uses.
     Some(unsafe { &mut *count })
-}
-
-#[inline(always)]
-fn count_source(datagram: &Datagram, tally: &Tally, now: u64) -> Option<()> {
-    let source = match SOURCES.get_ptr_mut(datagram.source) {
-        Some(source) => source,
-        None => {
-            // Another CPU may be first; then its entry is the one to count in.
-            let _ = SOURCES.insert(datagram.source, &NEW_SOURCE, BPF_NOEXIST as u64);
-            SOURCES.get_ptr_mut(datagram.source)?
-        }
-    };
-    if tally.class >= MessageClass::COUNT || tally.place >= 2 * Outcome::COUNT {
-        return Some(());
-    }
-    // SAFETY: the value lives as long as the program runs. Other CPUs may write to it at the
-    // same time: counters are added to atomically, and every other field is written whole,
-    // with a value that is as good as the other CPU's.
-    unsafe {
-        add(&raw mut (*source).classes[tally.class], 1);
-        if tally.place != SourceCount::PLAIN {
-            add(&raw mut (*source).outcomes[tally.place], 1);
-        }
-        add(&raw mut (*source).bytes, datagram.length as u64);
-        if (*source).first_seen == 0 {
-            (*source).first_seen = now;
-        }
-        (*source).last_seen = now;
-        (*source).ports[SourceCount::port(datagram.port)] = 1;
-        if tally.tool < MAX_TOOLS {
-            (*source).tools[tally.tool] = 1;
-        }
-    }
-    Some(())
-}
-
-/// Adds to a counter that other CPUs may add to.
-///
-/// # Safety
-///
-/// `counter` points to a live, aligned `u64`.
-#[inline(always)]
-unsafe fn add(counter: *mut u64, by: u64) {
-    // SAFETY: as the caller promises. The one atomic instruction that kernels before 5.12
-    // know; the target has no atomic type that compiles to it.
-    unsafe {
-        asm!("lock *(u64 *)({counter} + 0) += {by}", counter = in(reg) counter, by = in(reg) by);
-    }
 }
 
 /// Nanoseconds of the monotonic clock, to a jiffy.

@@ -22,6 +22,7 @@ mod maps;
 mod opaque;
 mod payload;
 mod policy;
+mod source;
 
 use aya_ebpf::{
     bindings::{xdp_action, xdp_md},
