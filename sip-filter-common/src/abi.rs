@@ -388,41 +388,96 @@ impl Recent {
     }
 }
 
-/// What a source's entry says of a packet besides its length and its time, in one word.
+/// What was found of a packet, apart from its length and its time, in one word.
+///
+/// From the lowest byte on: the [`MessageClass`], the place in [`SourceCount::outcomes`], the
+/// tool's number, three bits of the verdict, and the destination port.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts(u64);
+pub struct Facts(pub u64);
 
 impl Facts {
-    /// A packet of a [`MessageClass`], with a place in [`SourceCount::outcomes`], a tool's number,
-    /// each at most 255, and a destination port.
+    const HOSTILE: u32 = 24;
+    const DROPPED: u32 = 25;
+    const WOULD_DROP: u32 = 26;
+    const PORT: u32 = 32;
+    const NO_TOOL: u64 = 0xff;
+
+    /// Of a datagram to whatever port.
     #[inline(always)]
-    pub const fn new(class: usize, outcome: usize, tool: usize, port: u16) -> Self {
-        Self(class as u64 | (outcome as u64) << 8 | (tool as u64) << 16 | (port as u64) << 24)
+    pub const fn new(
+        class: MessageClass,
+        tool: Option<u8>,
+        hostile: bool,
+        outcome: Outcome,
+    ) -> Self {
+        const _: () = assert!(MAX_TOOLS <= Facts::NO_TOOL as usize);
+        let tool = match tool {
+            Some(tool) => tool as u64,
+            None => Self::NO_TOOL,
+        };
+        Self(
+            class as u64
+                | (SourceCount::outcome(hostile, outcome) as u64) << 8
+                | tool << 16
+                | (hostile as u64) << Self::HOSTILE
+                | (outcome.is_drop() as u64) << Self::DROPPED
+                | (outcome.is_would_drop() as u64) << Self::WOULD_DROP,
+        )
     }
 
-    /// The [`MessageClass`], or more than any.
+    /// The same of a datagram to a port (host byte order).
+    #[inline(always)]
+    pub const fn at(self, port: u16) -> Self {
+        Self(self.0 | (port as u64) << Self::PORT)
+    }
+
+    /// The [`MessageClass`], or for all that the verifier knows more than any; as for all others.
     #[inline(always)]
     pub const fn class(self) -> usize {
         (self.0 & 0xff) as usize
     }
 
-    /// The place in [`SourceCount::outcomes`], or more than any.
+    /// The place in [`SourceCount::outcomes`].
     #[inline(always)]
     pub const fn outcome(self) -> usize {
         (self.0 >> 8 & 0xff) as usize
     }
 
-    /// The tool's number, or more than any.
+    /// The place in [`Totals::cells`].
+    #[inline(always)]
+    pub const fn cell(self) -> usize {
+        self.class() * (2 * Outcome::COUNT) + self.outcome()
+    }
+
+    /// The tool's number, or [`MAX_TOOLS`] and more where none was recognised.
     #[inline(always)]
     pub const fn tool(self) -> usize {
         (self.0 >> 16 & 0xff) as usize
     }
 
+    /// 1 for a recognised tool of a dropping kind.
+    #[inline(always)]
+    pub const fn hostile(self) -> u64 {
+        self.0 >> Self::HOSTILE & 1
+    }
+
+    /// 1 when the packet is dropped.
+    #[inline(always)]
+    pub const fn dropped(self) -> u64 {
+        self.0 >> Self::DROPPED & 1
+    }
+
+    /// 1 when it passes although a counting rule met it.
+    #[inline(always)]
+    pub const fn would_drop(self) -> u64 {
+        self.0 >> Self::WOULD_DROP & 1
+    }
+
     /// The destination port.
     #[inline(always)]
     pub const fn port(self) -> u16 {
-        (self.0 >> 24) as u16
+        (self.0 >> Self::PORT) as u16
     }
 }
 
@@ -609,6 +664,24 @@ mod pod {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn facts_count_in_the_cell_of_their_class_and_verdict() {
+        for class in MessageClass::ALL {
+            for hostile in [false, true] {
+                for outcome in Outcome::ALL {
+                    let facts = Facts::new(class, Some(7), hostile, outcome).at(65_535);
+                    assert_eq!(facts.cell(), Totals::cell(class, hostile, outcome));
+                    assert_eq!(facts.class(), class as usize);
+                    assert_eq!(facts.outcome(), SourceCount::outcome(hostile, outcome));
+                    assert_eq!((facts.tool(), facts.port()), (7, 65_535));
+                    assert_eq!(facts.hostile(), u64::from(hostile));
+                    assert_eq!(facts.dropped(), u64::from(outcome.is_drop()));
+                    assert_eq!(facts.would_drop(), u64::from(outcome.is_would_drop()));
+                }
+            }
+        }
+    }
 
     #[test]
     fn ports_inspected_by_default_are_noted_apart() {

@@ -11,7 +11,7 @@ use aya_ebpf::{
     helpers::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
 use sip_filter_common::{
-    abi::{Counts, Facts, MAX_TOOLS, PortCount, PortPlace, SourceCount, Totals},
+    abi::{Counts, Facts, PortCount, PortPlace},
     classify::Classification,
     payload::Payload,
     verdict::Outcome,
@@ -52,72 +52,43 @@ pub fn unreadable() -> u32 {
     xdp_action::XDP_PASS
 }
 
-/// What is counted of a datagram, as numbers of which the verifier knows their bounds alone:
-/// else it would walk all that follows once for each class, outcome and tool.
-pub struct Tally {
-    /// A [`MessageClass`], or more than any.
-    class: usize,
-    /// Where [`SourceCount::outcomes`] counts it, or more than any.
-    place: usize,
-    /// Where [`Totals::cells`] counts it, or more than any.
-    cell: usize,
-    /// The tool's number, [`NO_TOOL`] where none was recognised.
-    tool: usize,
-    /// 1 for a recognised tool of a dropping kind.
-    hostile: u64,
-    /// 1 when the packet is dropped.
-    dropped: u64,
-    /// 1 when it passes although a counting rule met it.
-    would_drop: u64,
-}
-
-const NO_TOOL: usize = 0xff;
-const _: () = assert!(MAX_TOOLS <= NO_TOOL && Totals::CELLS <= 0xff);
+/// What is counted of a datagram, as one number of which the verifier knows nothing: else it would
+/// walk all that follows once for each class, outcome and tool.
+pub struct Tally(Facts);
 
 impl Tally {
     /// Of a datagram in which this was found.
     #[inline(always)]
     pub fn new(datagram: &Datagram, found: &Classification, outcome: Outcome) -> Self {
-        let unbounded = |number: usize| datagram.payload.forget(number);
         let hostile = matches!(found.tool, Some(tool) if tool.is_hostile());
-        let tool = match found.tool {
-            Some(tool) => tool.tool() as usize,
-            None => NO_TOOL,
-        };
-        Self {
-            class: unbounded(found.class as usize) & 0xff,
-            place: unbounded(SourceCount::outcome(hostile, outcome)) & 0xff,
-            cell: unbounded(Totals::cell(found.class, hostile, outcome)) & 0xff,
-            tool: unbounded(tool) & 0xff,
-            hostile: unbounded(hostile as usize) as u64 & 1,
-            dropped: unbounded(outcome.is_drop() as usize) as u64 & 1,
-            would_drop: unbounded(outcome.is_would_drop() as usize) as u64 & 1,
-        }
+        let tool = found.tool.map(|tool| tool.tool());
+        let Facts(number) = Facts::new(found.class, tool, hostile, outcome);
+        Self(Facts(datagram.payload.forget(number as usize) as u64))
     }
 
     /// The message class.
     #[inline(always)]
     pub fn class(&self) -> u8 {
-        self.class as u8
+        self.0.class() as u8
     }
 
     /// The outcome.
     #[inline(always)]
     pub fn outcome(&self) -> u8 {
-        (self.place % Outcome::COUNT) as u8
+        (self.0.outcome() % Outcome::COUNT) as u8
     }
 
     /// The tool's number, or more than any.
     #[inline(always)]
     pub fn tool(&self) -> u8 {
-        self.tool as u8
+        self.0.tool() as u8
     }
 
     /// What the driver is to do with the packet.
     #[inline(always)]
     pub fn action(&self) -> u32 {
         const _: () = assert!(xdp_action::XDP_DROP + 1 == xdp_action::XDP_PASS);
-        xdp_action::XDP_PASS - self.dropped as u32
+        xdp_action::XDP_PASS - self.0.dropped() as u32
     }
 }
 
@@ -127,19 +98,19 @@ pub fn datagram(datagram: &Datagram, tally: &Tally) {
     let Some(counts) = counts() else {
         return;
     };
-    if let Some(cell) = counts.totals.cells.get_mut(tally.cell) {
+    let Tally(facts) = *tally;
+    if let Some(cell) = counts.totals.cells.get_mut(facts.cell()) {
         cell.packets += 1;
         cell.bytes += datagram.length as u64;
     }
-    if let Some(count) = counts.tools.tools.get_mut(tally.tool) {
+    if let Some(count) = counts.tools.tools.get_mut(facts.tool()) {
         count.packets += 1;
-        count.dropped += tally.dropped;
-        count.would_drop += tally.would_drop;
+        count.dropped += facts.dropped();
+        count.would_drop += facts.would_drop();
     }
-    count_port(counts, datagram.port, tally);
+    count_port(counts, datagram.port, facts);
     let now = now(counts);
-    let facts = Facts::new(tally.class, tally.place, tally.tool, datagram.port);
-    source::count(counts, datagram, facts, now);
+    source::count(counts, datagram, facts.at(datagram.port), now);
 }
 
 /// What this CPU counts.
@@ -151,7 +122,7 @@ pub fn counts() -> Option<&'static mut Counts> {
 }
 
 #[inline(always)]
-fn count_port(counts: &mut Counts, port: u16, tally: &Tally) {
+fn count_port(counts: &mut Counts, port: u16, facts: Facts) {
     let place = &mut counts.ports[PortPlace::of(port)];
     let mark = u64::from(port) + 1;
     let count = if place.taken_by == mark {
@@ -169,8 +140,8 @@ fn count_port(counts: &mut Counts, port: u16, tally: &Tally) {
         }
     };
     count.packets += 1;
-    count.scanner += tally.hostile;
-    count.dropped += tally.dropped;
+    count.scanner += facts.hostile();
+    count.dropped += facts.dropped();
 }
 
 /// The count of a port whose place another port has taken.

@@ -124,10 +124,7 @@ fn whole_places(store: &impl Store) -> io::Result<Vec<Recent>> {
 mod tests {
     use std::cell::RefCell;
 
-    use sip_filter_common::{
-        abi::{Facts, MAX_TOOLS},
-        sip::MessageClass,
-    };
+    use sip_filter_common::{abi::Facts, sip::MessageClass, verdict::Outcome};
 
     use super::*;
 
@@ -203,7 +200,7 @@ mod tests {
                     let source = self.random(SOURCES);
                     let this = Recent {
                         source: address(source),
-                        facts: Facts::new(MessageClass::Invite as usize, 0, MAX_TOOLS, 5060),
+                        facts: Facts::new(MessageClass::Invite, None, false, Outcome::Passed),
                         at: self.jiffy,
                         packets: 1,
                         bytes: BYTES,
