@@ -432,7 +432,7 @@ impl Facts {
         Self(self.0 | (port as u64) << Self::PORT)
     }
 
-    /// The [`MessageClass`], or for all that the verifier knows more than any; as for all others.
+    /// The [`MessageClass`]. The verifier knows no more of any of these than how many bits they have.
     #[inline(always)]
     pub const fn class(self) -> usize {
         (self.0 & 0xff) as usize
