@@ -9,7 +9,7 @@ use crate::{sip::MessageClass, verdict::Outcome};
 
 /// The version of everything in this module. A loader of another version does not read
 /// the maps.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The XDP program's name in the object.
 pub const PROGRAM: &str = "sip_filter";
@@ -283,6 +283,9 @@ pub struct Counts {
     /// Nanoseconds of the kernel's monotonic clock: read once a jiffy, which is as exact as the
     /// coarse clock is; asking that for every packet is a call.
     pub now: u64,
+    /// What sources have sent lately, at [`Recent::place`]; and at [`Recent::PASSING`] a packet
+    /// that has found no place, on its way to [`map::SOURCES`], which is nothing to readers.
+    pub recent: [Recent; RECENT_PLACES + 1],
 }
 
 /// An address as an IPv6 address in network byte order; an IPv4 address is mapped
@@ -317,12 +320,174 @@ impl Address {
     }
 }
 
+/// How many sources may have a place for what they have sent lately, on each CPU.
+pub const RECENT_PLACES: usize = 64;
+
+/// Packets of one source that are alike and came within one jiffy to one CPU, and are not in
+/// [`map::SOURCES`] yet: a flood costs that map an addition each jiffy and not each packet.
+///
+/// The first packet of another jiffy that has the same place moves them to the map and takes the
+/// place. One that does not find its like there, and has the place's jiffy, is added to the map at
+/// once. So each packet is in the map or in one place, and a place is moved once a jiffy at most.
+///
+/// Whoever reads a source adds what is in the places, which are read after the map: then nothing
+/// is in both. What was moved while the map was read may be in neither; `begun` tells, and
+/// then the source is read again.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// What `begun` was when the place was taken last: another number while it is being moved. The
+    /// first word of a place, and `begun` the last, for the kernel copies them in this order:
+    /// where the two are the same, all between belongs together.
+    pub ended: u64,
+    /// Who sent them.
+    pub source: Address,
+    /// What they are.
+    pub facts: Facts,
+    /// When they arrived: nanoseconds of the kernel's monotonic clock. 0 where there are none.
+    pub at: u64,
+    /// How many there are.
+    pub packets: u64,
+    /// Their bytes, counted as in [`Count`].
+    pub bytes: u64,
+    /// How often the place was taken.
+    pub begun: u64,
+}
+
+impl Recent {
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        ended: 0,
+        source: Address { words: [0; 2] },
+        facts: Facts(0),
+        at: 0,
+        packets: 0,
+        bytes: 0,
+        begun: 0,
+    };
+
+    /// The place of packets that have none.
+    pub const PASSING: usize = RECENT_PLACES;
+
+    /// The place for such packets of a source.
+    #[inline(always)]
+    pub const fn place(source: &Address, facts: Facts) -> usize {
+        // 2^64 divided by the golden ratio: every bit moves the highest ones (Knuth, 6.4).
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        const _: () = assert!(RECENT_PLACES.is_power_of_two());
+        // The first eight bytes are left out, or the verifier would walk IPv4, of which it knows
+        // them, apart from IPv6.
+        let [_, low] = source.words;
+        let spread = (low ^ facts.0).wrapping_mul(SPREAD);
+        (spread >> (u64::BITS - RECENT_PLACES.ilog2())) as usize
+    }
+
+    /// Whether it was not being moved when it was read.
+    pub const fn is_whole(&self) -> bool {
+        self.begun == self.ended
+    }
+}
+
+/// What was found of a packet, apart from its length and its time, in one word.
+///
+/// From the lowest byte on: the [`MessageClass`], the place in [`SourceCount::outcomes`], the
+/// tool's number, three bits of the verdict, and the destination port.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts(pub u64);
+
+impl Facts {
+    const HOSTILE: u32 = 24;
+    const DROPPED: u32 = 25;
+    const WOULD_DROP: u32 = 26;
+    const PORT: u32 = 32;
+    const NO_TOOL: u64 = 0xff;
+
+    /// Of a datagram to whatever port.
+    #[inline(always)]
+    pub const fn new(
+        class: MessageClass,
+        tool: Option<u8>,
+        hostile: bool,
+        outcome: Outcome,
+    ) -> Self {
+        const _: () = assert!(MAX_TOOLS <= Facts::NO_TOOL as usize);
+        let tool = match tool {
+            Some(tool) => tool as u64,
+            None => Self::NO_TOOL,
+        };
+        Self(
+            class as u64
+                | (SourceCount::outcome(hostile, outcome) as u64) << 8
+                | tool << 16
+                | (hostile as u64) << Self::HOSTILE
+                | (outcome.is_drop() as u64) << Self::DROPPED
+                | (outcome.is_would_drop() as u64) << Self::WOULD_DROP,
+        )
+    }
+
+    /// The same of a datagram to a port (host byte order).
+    #[inline(always)]
+    pub const fn at(self, port: u16) -> Self {
+        Self(self.0 | (port as u64) << Self::PORT)
+    }
+
+    /// The [`MessageClass`]. The verifier knows no more of any of these than how many bits they have.
+    #[inline(always)]
+    pub const fn class(self) -> usize {
+        (self.0 & 0xff) as usize
+    }
+
+    /// The place in [`SourceCount::outcomes`].
+    #[inline(always)]
+    pub const fn outcome(self) -> usize {
+        (self.0 >> 8 & 0xff) as usize
+    }
+
+    /// The place in [`Totals::cells`].
+    #[inline(always)]
+    pub const fn cell(self) -> usize {
+        self.class() * (2 * Outcome::COUNT) + self.outcome()
+    }
+
+    /// The tool's number, or [`MAX_TOOLS`] and more where none was recognised.
+    #[inline(always)]
+    pub const fn tool(self) -> usize {
+        (self.0 >> 16 & 0xff) as usize
+    }
+
+    /// 1 for a recognised tool of a dropping kind.
+    #[inline(always)]
+    pub const fn hostile(self) -> u64 {
+        self.0 >> Self::HOSTILE & 1
+    }
+
+    /// 1 when the packet is dropped.
+    #[inline(always)]
+    pub const fn dropped(self) -> u64 {
+        self.0 >> Self::DROPPED & 1
+    }
+
+    /// 1 when it passes although a counting rule met it.
+    #[inline(always)]
+    pub const fn would_drop(self) -> u64 {
+        self.0 >> Self::WOULD_DROP & 1
+    }
+
+    /// The destination port.
+    #[inline(always)]
+    pub const fn port(self) -> u16 {
+        (self.0 >> Self::PORT) as u16
+    }
+}
+
 /// In how many places the ports that a source has tried are noted.
 pub const SOURCE_PORTS: usize = 64;
 
 /// What one source sent.
 ///
-/// Counters are added to atomically, since a source's packets may arrive on several CPUs.
+/// Counters are added to atomically, since a source's packets may arrive on several CPUs. What it
+/// has sent lately may still be in a [`Recent`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceCount {
@@ -373,6 +538,28 @@ impl SourceCount {
         }
         for (recognised, also) in self.tools.iter_mut().zip(&other.tools) {
             *recognised |= also;
+        }
+    }
+
+    /// Adds what the source has sent lately.
+    pub fn add_recent(&mut self, recent: &Recent) {
+        let facts = recent.facts;
+        if let Some(packets) = self.classes.get_mut(facts.class()) {
+            *packets += recent.packets;
+        }
+        if facts.outcome() != Self::PLAIN
+            && let Some(packets) = self.outcomes.get_mut(facts.outcome())
+        {
+            *packets += recent.packets;
+        }
+        self.bytes += recent.bytes;
+        if self.first_seen == 0 || recent.at < self.first_seen {
+            self.first_seen = recent.at;
+        }
+        self.last_seen = self.last_seen.max(recent.at);
+        self.ports[Self::port(facts.port())] = 1;
+        if let Some(recognised) = self.tools.get_mut(facts.tool()) {
+            *recognised = 1;
         }
     }
 
@@ -440,8 +627,13 @@ const _: () = {
     assert!(size_of::<PortPlace>() == 32);
     assert!(
         size_of::<Counts>()
-            == size_of::<Totals>() + size_of::<ToolCounts>() + 32 * PORT_PLACES + 16
+            == size_of::<Totals>()
+                + size_of::<ToolCounts>()
+                + 32 * PORT_PLACES
+                + 16
+                + 64 * (RECENT_PLACES + 1)
     );
+    assert!(size_of::<Recent>() == 64);
     // What the kernel allows a per-CPU value.
     assert!(size_of::<Counts>() <= 32 << 10);
     assert!(size_of::<Address>() == 16);
@@ -472,6 +664,24 @@ mod pod {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn facts_count_in_the_cell_of_their_class_and_verdict() {
+        for class in MessageClass::ALL {
+            for hostile in [false, true] {
+                for outcome in Outcome::ALL {
+                    let facts = Facts::new(class, Some(7), hostile, outcome).at(65_535);
+                    assert_eq!(facts.cell(), Totals::cell(class, hostile, outcome));
+                    assert_eq!(facts.class(), class as usize);
+                    assert_eq!(facts.outcome(), SourceCount::outcome(hostile, outcome));
+                    assert_eq!((facts.tool(), facts.port()), (7, 65_535));
+                    assert_eq!(facts.hostile(), u64::from(hostile));
+                    assert_eq!(facts.dropped(), u64::from(outcome.is_drop()));
+                    assert_eq!(facts.would_drop(), u64::from(outcome.is_would_drop()));
+                }
+            }
+        }
+    }
 
     #[test]
     fn ports_inspected_by_default_are_noted_apart() {

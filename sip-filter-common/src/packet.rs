@@ -15,7 +15,7 @@ use network_types::{
 use crate::{
     abi::Address,
     frame::{Frame, MAX_HEADERS},
-    payload::MAX_OFFSET,
+    payload::{MAX_OFFSET, Payload},
 };
 
 /// How many VLAN tags are read: 802.1Q and 802.1ad, in any order.
@@ -161,6 +161,12 @@ impl Udp {
         // more than any frame holds and tells the verifier that no offset leaves a packet's reach.
         let readable = (stated - UdpHdr::LEN).min(end - start).min(MAX_OFFSET);
         let payload = frame.payload(start, readable);
+        // The last eight bytes of a mapped address begin with four known ones, and what is addressed
+        // by them later would keep the verifier's walk of IPv4 apart from that of IPv6.
+        let [high, low] = source.words;
+        let source = Address {
+            words: [high, payload.forget(low as usize) as u64],
+        };
         Some(Datagram {
             source,
             destination,

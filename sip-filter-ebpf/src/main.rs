@@ -22,6 +22,7 @@ mod maps;
 mod opaque;
 mod payload;
 mod policy;
+mod source;
 
 use aya_ebpf::{
     bindings::{xdp_action, xdp_md},
@@ -47,11 +48,11 @@ pub fn sip_filter(ctx: XdpContext) -> u32 {
     inspect(ctx.ctx)
 }
 
-/// The whole path. A function of its own, so that the packets above need no stack frame.
-#[inline(never)]
+/// The whole path.
+#[inline(always)]
 fn inspect(ctx: *mut xdp_md) -> u32 {
-    // Opaque, or the compiler passes what it reads from the context instead of the context, and
-    // the verifier loses what it knows of packet pointers.
+    // Opaque, so that the frame is found anew: else the verifier would walk all that follows once
+    // for each thing that the look at the port has taught it of the frame.
     let ctx = XdpContext::new(opaque::constant(ctx as usize) as *mut xdp_md);
     let Some(frame) = PacketFrame::new(ctx.data(), ctx.data_end()) else {
         return count::unreadable();

@@ -17,7 +17,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aya::maps::MapInfo;
@@ -761,4 +761,198 @@ fn the_sources_take_the_same_thirty_two_megabytes_on_however_many_cpus() {
     println!("{bytes} bytes for {ROOM} sources");
     let values = ROOM * (size_of::<Address>() + size_of::<SourceCount>());
     assert!((values..=MOST).contains(&bytes), "{said}");
+}
+
+// --- Sources that are read while they send ---------------------------------------------------
+
+/// Everything about one source that only grows.
+fn growing(count: &SourceCount) -> impl Iterator<Item = u64> {
+    let outcomes = count.outcomes.into_iter().chain(count.classes);
+    let notes = count.ports.into_iter().chain(count.tools).map(u64::from);
+    outcomes.chain([count.bytes, count.last_seen]).chain(notes)
+}
+
+/// Floods from so many sources on every CPU, which are read all the while: no count goes back,
+/// none is more than what was sent, and none is less than what was sent before it was read.
+fn read_during_floods(sources: usize, errands: usize, at_once: usize) {
+    let _alone = alone();
+    let program = Program::load("nothing", PORTS);
+    let cpus = cpus();
+    // What every source sends is of two kinds, so that it has two places on each CPU.
+    let frames: Vec<_> = (0..sources)
+        .map(|number| {
+            let from = source(0, number);
+            let to = if from.is_ipv4() {
+                "192.0.2.10"
+            } else {
+                "2001:db8::10"
+            };
+            let frame = |port, payload| {
+                let frame = Frame::to(to).from(&from.to_string()).port(port);
+                frame.payload(payload).bytes()
+            };
+            (
+                from,
+                [frame(5060, messages::OK), frame(5064, messages::CRLF_CRLF)],
+            )
+        })
+        .collect();
+    // By source: what was handed over, and what the kernel has given back.
+    let [begun, ended]: [Vec<_>; 2] =
+        [(); 2].map(|()| (0..sources).map(|_| AtomicUsize::new(0)).collect());
+    let done = AtomicBool::new(false);
+    let readings = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut seen = BTreeMap::<IpAddr, SourceCount>::new();
+            let mut readings = 0;
+            while !done.load(Ordering::Relaxed) {
+                let least: Vec<_> = ended
+                    .iter()
+                    .map(|sent| sent.load(Ordering::SeqCst))
+                    .collect();
+                let listed = program.filter().sources();
+                let listed = listed.unwrap_or_else(|error| panic!("{error:#}"));
+                let most: Vec<_> = begun
+                    .iter()
+                    .map(|sent| sent.load(Ordering::SeqCst))
+                    .collect();
+                let now: BTreeMap<_, _> = listed
+                    .into_iter()
+                    .map(|(source, count)| (address(source), count))
+                    .collect();
+                for (number, (from, _)) in frames.iter().enumerate() {
+                    let packets = now.get(from).map_or(0, SourceCount::packets) as usize;
+                    let sent = least[number]..=most[number];
+                    assert!(
+                        sent.contains(&packets),
+                        "{from}: {packets} read, {sent:?} sent"
+                    );
+                }
+                for (from, before) in &seen {
+                    let Some(count) = now.get(from) else {
+                        panic!("{from} is gone")
+                    };
+                    let goes_back = growing(before).zip(growing(count)).any(|(a, b)| a > b);
+                    assert!(!goes_back, "{from}: {before:?}, then {count:?}");
+                }
+                (seen, readings) = (now, readings + 1);
+            }
+            readings
+        });
+        let senders: Vec<_> = (0..2 * cpus.len())
+            .map(|thread| {
+                let (cpu, program) = (cpus[thread % cpus.len()], &program);
+                let (frames, begun, ended) = (&frames, &begun, &ended);
+                scope.spawn(move || {
+                    pin(cpu);
+                    for errand in 0..errands {
+                        let number = (errand + thread) % frames.len();
+                        let frame = &frames[number].1[errand / 3 % 2];
+                        begun[number].fetch_add(at_once, Ordering::SeqCst);
+                        program.repeat(frame, at_once as u32);
+                        ended[number].fetch_add(at_once, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        let failed = senders.into_iter().any(|sender| sender.join().is_err());
+        done.store(true, Ordering::Relaxed);
+        assert!(!failed, "a sender has panicked");
+        reader
+            .join()
+            .unwrap_or_else(|cause| std::panic::resume_unwind(cause))
+    });
+    println!("{sources} sources read {readings} times");
+    assert!(readings > 3, "read {readings} times alone");
+    let counted = program.counts().sources;
+    for ((from, _), sent) in frames.iter().zip(ended) {
+        let packets = counted.get(from).map_or(0, SourceCount::packets);
+        assert_eq!(packets, sent.into_inner() as u64, "{from}");
+    }
+}
+
+#[test]
+fn a_source_that_is_read_while_it_sends_is_counted_neither_twice_nor_too_late() {
+    read_during_floods(3, 40, 200_000);
+}
+
+#[test]
+fn many_sources_that_are_read_while_they_send_are_counted_neither_twice_nor_too_late() {
+    read_during_floods(300, 60_000, 1);
+}
+
+// --- Few sources and many ---------------------------------------------------------------------
+
+/// So many packets at once from each of so many sources, turn after turn on each CPU.
+fn packets_from(sources: usize, turns: usize, at_once: usize) {
+    let _alone = alone();
+    let program = Program::load("nothing", PORTS);
+    let cpus = cpus();
+    let frames: Vec<_> = (0..sources).map(probe_from).collect();
+    thread::scope(|scope| {
+        for (thread, cpu) in cpus.iter().enumerate() {
+            let (program, frames) = (&program, &frames);
+            scope.spawn(move || {
+                pin(*cpu);
+                for turn in 0..turns {
+                    program.repeat(&frames[(turn + thread) % sources], at_once as u32);
+                }
+            });
+        }
+    });
+    let mut expected = vec![0; sources];
+    for thread in 0..cpus.len() {
+        for turn in 0..turns {
+            expected[(turn + thread) % sources] += at_once as u64;
+        }
+    }
+    let listed = program.filter().sources();
+    let listed = listed.unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!(listed.len(), sources);
+    for (key, count) in listed {
+        let number = number_in(key);
+        let packets = expected[number];
+        assert_eq!(count.packets(), packets, "{}", address(key));
+        let bytes = packets * frames[number].len() as u64;
+        assert_eq!(count.bytes, bytes, "{}", address(key));
+    }
+}
+
+#[test]
+fn a_million_packets_are_counted_by_source_however_few_there_are() {
+    for sources in [1, 2, 40] {
+        packets_from(sources, 80, PACKETS / 80);
+    }
+}
+
+#[test]
+fn packets_are_counted_by_source_however_many_there_are() {
+    for sources in [1_000, 20_000] {
+        packets_from(sources, PACKETS / 10, 1);
+    }
+}
+
+#[test]
+fn a_source_whose_place_another_one_takes_loses_nothing() {
+    let _alone = alone();
+    const BURSTS: u64 = 20;
+    const AT_ONCE: u64 = 5;
+    let program = Program::load("nothing", PORTS);
+    // Several hundred share the places of one CPU, so that each is displaced many times.
+    let frames: Vec<_> = (0..400).map(probe_from).collect();
+    pin(cpus()[0]);
+    for _ in 0..BURSTS {
+        for frame in &frames {
+            for _ in 0..AT_ONCE {
+                program.run(frame);
+            }
+        }
+        // Longer than a jiffy, so that whoever comes first may take a place.
+        thread::sleep(Duration::from_nanos(CLOCK_STEP));
+    }
+    let sources = program.counts().sources;
+    assert_eq!(sources.len(), frames.len());
+    for (address, count) in sources {
+        assert_eq!(count.packets(), BURSTS * AT_ONCE, "{address}");
+    }
 }

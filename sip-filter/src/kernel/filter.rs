@@ -1,15 +1,15 @@
 //! A running filter: its pinned maps, read from whatever process.
 
-use std::{collections::BTreeMap, os::fd::AsFd};
+use std::{cmp::Reverse, collections::BTreeMap, io, os::fd::AsFd};
 
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use sip_filter_common::abi::{
-    self, Address, Counts, PortCount, PortPlace, Settings, SourceCount, ToolCounts, ToolName,
-    Totals, map,
+    self, Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings, SourceCount,
+    ToolCounts, ToolName, Totals, map,
 };
 
-use super::{Instance, Interface, Loaded, attach, load, syscall};
+use super::{Instance, Interface, Loaded, attach, load, sources, syscall};
 
 /// The maps of a filter.
 pub struct Filter {
@@ -177,8 +177,32 @@ impl Filter {
         Ok(ports.into_iter().collect())
     }
 
-    /// Every source remembered, in no order.
+    /// Every source remembered, in no order: exact, however many packets arrive meanwhile.
     pub fn sources(&self) -> Result<Vec<(Address, SourceCount)>> {
-        syscall::lookup_all(self.sources.fd().as_fd()).context("cannot read the sources")
+        let mut listed = sources::read(self).context("cannot read the sources")?;
+        // Some are counted that have no entry in a full map yet; those quiet for longest are as
+        // good as forgotten for them.
+        let room = self.sources.info()?.max_entries() as usize;
+        if listed.len() > room {
+            listed.select_nth_unstable_by_key(room, |(_, count)| Reverse(count.last_seen));
+            listed.truncate(room);
+        }
+        Ok(listed)
+    }
+}
+
+impl sources::Store for Filter {
+    fn places(&self) -> io::Result<Vec<Recent>> {
+        let counts = self.counts.get(&0, 0).map_err(io::Error::other)?;
+        let places = counts.iter().flat_map(|cpu| &cpu.recent[..RECENT_PLACES]);
+        Ok(places.copied().collect())
+    }
+
+    fn all(&self) -> io::Result<Vec<(Address, SourceCount)>> {
+        syscall::lookup_all(self.sources.fd().as_fd())
+    }
+
+    fn one(&self, source: &Address) -> io::Result<Option<SourceCount>> {
+        syscall::lookup(self.sources.fd().as_fd(), source)
     }
 }

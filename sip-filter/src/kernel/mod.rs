@@ -11,6 +11,7 @@ mod interface;
 mod load;
 mod logger;
 mod preflight;
+mod sources;
 mod syscall;
 
 pub use attach::{Attached, attach, detach};

@@ -123,6 +123,25 @@ pub(super) fn lookup_all<K: aya::Pod, V: aya::Pod>(map: BorrowedFd<'_>) -> io::R
     }
 }
 
+/// Reads one entry of a map (BPF_MAP_LOOKUP_ELEM).
+pub(super) fn lookup<K: aya::Pod, V: aya::Pod>(
+    map: BorrowedFd<'_>,
+    key: &K,
+) -> io::Result<Option<V>> {
+    // SAFETY: `Pod` types are valid for every bit pattern.
+    let mut value: V = unsafe { mem::zeroed() };
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = &raw const *key as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = &raw mut value as u64;
+    match bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr) {
+        Ok(_) => Ok(Some(value)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// bpf(2).
 fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     // SAFETY: `attr` is a whole `bpf_attr`, whose pointers the callers keep alive.

@@ -1,0 +1,124 @@
+//! Counting by source, each packet exactly once: in the place that each CPU has for what a source
+//! has sent lately, or in the map that all CPUs share. See [`Recent`] for how the two go together.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use core::arch::asm;
+use sip_filter_common::{
+    abi::{Counts, Facts, MAX_TOOLS, Recent, SourceCount},
+    sip::MessageClass,
+    verdict::Outcome,
+};
+
+use crate::{count::counts, maps::SOURCES, payload::Datagram};
+
+/// What a new source begins with. A value this large has no room on the program's stack.
+static NEW_SOURCE: SourceCount = SourceCount::ZERO;
+
+/// Counts a datagram.
+#[inline(always)]
+pub fn count(counts: &mut Counts, datagram: &Datagram, facts: Facts, now: u64) {
+    let number = Recent::place(&datagram.source, facts);
+    let place = &mut counts.recent[number];
+    if place.at == now && place.facts == facts && place.source == datagram.source {
+        place.packets += 1;
+        place.bytes += datagram.length as u64;
+        return;
+    }
+    if place.at == now {
+        // What has the place keeps it for this jiffy, or two floods would move each other on.
+        put(&mut counts.recent[Recent::PASSING], datagram, facts, now);
+        sip_filter_list(Recent::PASSING as u64);
+    } else {
+        let begun = place.begun + 1;
+        // SAFETY: a reference. Volatile, for readers on other CPUs rely on the order.
+        unsafe { (&raw mut place.begun).write_volatile(begun) };
+        sip_filter_list(number as u64);
+        put(place, datagram, facts, now);
+        // SAFETY: as above.
+        unsafe { (&raw mut place.ended).write_volatile(begun) };
+    }
+}
+
+/// Writes one packet over what is in a place.
+#[inline(always)]
+fn put(place: &mut Recent, datagram: &Datagram, facts: Facts, now: u64) {
+    // SAFETY: references. Volatile, so that all is written before the place is marked as whole.
+    unsafe {
+        (&raw mut place.source).write_volatile(datagram.source);
+        (&raw mut place.facts).write_volatile(facts);
+        (&raw mut place.at).write_volatile(now);
+        (&raw mut place.packets).write_volatile(1);
+        (&raw mut place.bytes).write_volatile(datagram.length as u64);
+    }
+}
+
+/// Adds what is in a place, or the packet that is passing, to the map.
+///
+/// A function of numbers alone, which the verifier walks once and not at the end of each path
+/// through the rest.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_list(number: u64) -> u64 {
+    if let Some(counts) = counts()
+        && let Some(sent) = counts.recent.get(number as usize)
+        && list(sent).is_none()
+    {
+        counts.totals.unlisted += sent.packets;
+    }
+    0
+}
+
+/// Adds packets to the map; `None` where it has no room for another source.
+#[inline(always)]
+fn list(sent: &Recent) -> Option<()> {
+    let (class, place, tool) = (sent.facts.class(), sent.facts.outcome(), sent.facts.tool());
+    // A place that was never taken holds none.
+    if sent.packets == 0 || class >= MessageClass::COUNT || place >= 2 * Outcome::COUNT {
+        return Some(());
+    }
+    let source = match SOURCES.get_ptr_mut(sent.source) {
+        Some(source) => source,
+        None => {
+            // Another CPU may be first; then its entry is the one to count in.
+            let _ = SOURCES.insert(sent.source, &NEW_SOURCE, BPF_NOEXIST as u64);
+            SOURCES.get_ptr_mut(sent.source)?
+        }
+    };
+    // SAFETY: the value lives as long as the program runs. Other CPUs may write to it at the
+    // same time: counters are added to atomically, and every other field is written whole,
+    // with a value that is as good as the other CPU's.
+    unsafe {
+        add(&raw mut (*source).classes[class], sent.packets);
+        if place != SourceCount::PLAIN {
+            add(&raw mut (*source).outcomes[place], sent.packets);
+        }
+        add(&raw mut (*source).bytes, sent.bytes);
+        // What another CPU has moved earlier may have arrived later.
+        let first_seen = (*source).first_seen;
+        if first_seen == 0 || first_seen > sent.at {
+            (*source).first_seen = sent.at;
+        }
+        if (*source).last_seen < sent.at {
+            (*source).last_seen = sent.at;
+        }
+        (*source).ports[SourceCount::port(sent.facts.port())] = 1;
+        if tool < MAX_TOOLS {
+            (*source).tools[tool] = 1;
+        }
+    }
+    Some(())
+}
+
+/// Adds to a counter that other CPUs may add to.
+///
+/// # Safety
+///
+/// `counter` points to a live, aligned `u64`.
+#[inline(always)]
+unsafe fn add(counter: *mut u64, by: u64) {
+    // SAFETY: as the caller promises. The one atomic instruction that kernels before 5.12
+    // know; the target has no atomic type that compiles to it.
+    unsafe {
+        asm!("lock *(u64 *)({counter} + 0) += {by}", counter = in(reg) counter, by = in(reg) by);
+    }
+}
