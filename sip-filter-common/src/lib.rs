@@ -22,4 +22,4 @@ pub mod tool;
 pub mod verdict;
 
 mod perfect_hash;
-mod swar;
+pub mod swar;

@@ -6,6 +6,8 @@
 
 use core::ops::Range;
 
+use crate::swar;
+
 /// A UDP payload that can be read at any offset, in bytes from its start.
 ///
 /// Words are little endian: the byte at `offset` is the lowest. A read that would leave the
@@ -23,8 +25,14 @@ pub trait Payload: Sized {
     /// Eight bytes from `offset`.
     fn u64_at(&self, offset: usize) -> Option<u64>;
 
-    /// Sixty-four bytes from `offset`.
-    fn chunk(&self, offset: usize) -> Option<[u64; 8]>;
+    /// Copies [`CHUNK`] bytes from `offset`, and gives a bit for each of them, the first one lowest,
+    /// that is a line feed. Bytes below a line feed have their bit too, and so have some above 127
+    /// and a vertical tab behind one of these.
+    ///
+    /// # Safety
+    ///
+    /// There is room for as many bytes at `to`.
+    unsafe fn copy_chunk(&self, offset: usize, to: *mut u8) -> Option<u64>;
 
     /// What begins at `offset`, which is inside.
     fn behind(&self, offset: usize) -> Self;
@@ -72,6 +80,9 @@ pub trait Payload: Sized {
 /// XDP program in one piece is shorter.
 pub const MAX_OFFSET: usize = 0x3fff;
 
+/// How many bytes are copied and searched for line feeds at once.
+pub const CHUNK: usize = 64;
+
 /// The bytes from `at` to the payload's end, at least one and less than eight of them, and zero
 /// behind; all zero in a payload of less than eight bytes, which holds no line of SIP.
 #[inline(always)]
@@ -112,13 +123,14 @@ impl Payload for SlicePayload<'_> {
         self.bytes(offset).map(u64::from_le_bytes)
     }
 
-    fn chunk(&self, offset: usize) -> Option<[u64; 8]> {
-        let bytes = self.bytes::<64>(offset)?;
-        let mut words = [0; 8];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        Some(words)
+    unsafe fn copy_chunk(&self, offset: usize, to: *mut u8) -> Option<u64> {
+        let chunk = self.bytes::<CHUNK>(offset)?;
+        // SAFETY: as the caller promises.
+        unsafe { to.copy_from_nonoverlapping(chunk.as_ptr(), CHUNK) };
+        let words = chunk.as_chunks().0.iter().enumerate();
+        Some(words.fold(0, |feeds, (at, word)| {
+            feeds | swar::feeds(u64::from_le_bytes(*word)) << (8 * at)
+        }))
     }
 
     fn behind(&self, offset: usize) -> Self {

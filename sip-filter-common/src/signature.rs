@@ -363,7 +363,7 @@ impl SignatureTable {
         let key = usize::from(shortest.min().unwrap_or(0)).min(KEY);
         self.keys[field] = swar::mask(key);
         for entry in self.entries.iter().filter(of_field) {
-            self.beginnings[beginning(field, filed(entry), self.keys[field])] = 1;
+            self.beginnings[beginning((field as u64) << 56, filed(entry), self.keys[field])] = 1;
         }
     }
 
@@ -467,11 +467,11 @@ impl SignatureTable {
         self.contained & (1 << Field::Body as u32 | 1 << Field::Any as u32) != 0
     }
 
-    /// Not 0 where a pattern of the field may begin like a value whose first bytes are in `head`,
-    /// at least [`KEY`] of them.
+    /// Not 0 where a pattern of the field, whose [`salt`] is `salt`, may begin like a value whose first
+    /// bytes are in `head`, at least [`KEY`] of them.
     #[inline(always)]
-    pub(crate) fn may_begin(&self, field: usize, head: u64) -> u8 {
-        self.beginnings[beginning(field, head, self.keys[field & 0xf])]
+    pub(crate) fn may_begin(&self, field: usize, salt: u64, head: u64) -> u8 {
+        self.beginnings[beginning(salt, head, self.keys[field & 0xf])]
     }
 
     /// The chains of the patterns with which the field's value may begin, whose first sixteen
@@ -542,10 +542,15 @@ fn bucket(field: usize, class: usize, head: [u64; 2]) -> usize {
     hash(first ^ second.wrapping_mul(MULTIPLIER) ^ salt, BUCKETS)
 }
 
+/// What tells a field from others in the set of beginnings.
+#[inline(always)]
+pub(crate) const fn salt(field: Field) -> u64 {
+    (field as u64) << 56
+}
+
 /// The place in the set of beginnings of a field and the first bytes of a value.
 #[inline(always)]
-fn beginning(field: usize, head: u64, key: u64) -> usize {
-    let salt = (field as u64) << 56;
+fn beginning(salt: u64, head: u64, key: u64) -> usize {
     hash(((head | FOLD) & key) ^ salt, BEGINNINGS)
 }
 

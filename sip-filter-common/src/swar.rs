@@ -8,7 +8,8 @@ pub const fn splat(byte: u8) -> u64 {
     0x0101_0101_0101_0101 * byte as u64
 }
 
-const TOP: u64 = splat(0x80);
+/// The top bit of each byte.
+pub const TOP: u64 = splat(0x80);
 
 /// Flags the bytes equal to `byte`; exact up to and including the first one, which is all
 /// that [`before_first`] looks at (a borrow may flag a byte after it wrongly).
@@ -40,6 +41,26 @@ pub const fn before_first(flags: u64) -> u64 {
 pub const fn count_before_first(flags: u64) -> usize {
     // Ones are added up in the highest byte.
     ((before_first(flags) & splat(1)).wrapping_mul(splat(1)) >> 56) as usize
+}
+
+/// Times this, bit 8k+7 of a word is sent to bit 56+k, for each k from 0 to 7. All 64 products are
+/// different powers of two, so nothing is carried.
+pub const GATHER: u64 = {
+    let mut gather = 0;
+    let mut place = 0;
+    while place < 8 {
+        gather |= 1 << (49 - 7 * place);
+        place += 1;
+    }
+    gather
+};
+
+/// A bit for each byte of a word, in the order of the bytes, that is below 11, and for some above
+/// 127 or behind one of these: every line feed, and little else in a header.
+#[inline(always)]
+pub(crate) const fn feeds(word: u64) -> u64 {
+    let flags = word.wrapping_sub(splat(b'\n' + 1)) & TOP;
+    flags.wrapping_mul(GATHER) >> 56
 }
 
 /// ASCII upper case to lower case; every other byte as it is.
@@ -111,5 +132,18 @@ mod tests {
             equal_exactly(u64::from_le_bytes(bytes), b'\n'),
             u64::from_le_bytes(flags)
         );
+    }
+
+    #[test]
+    fn every_line_feed_has_its_bit() {
+        for bits in 0..=u8::MAX {
+            let mut bytes = [0; 8];
+            for (at, byte) in bytes.iter_mut().enumerate() {
+                *byte = if bits >> at & 1 != 0 { b'\n' } else { b'\r' };
+            }
+            assert_eq!(feeds(u64::from_le_bytes(bytes)), u64::from(bits));
+            let bytes = bytes.map(|byte| if byte == b'\r' { 0x7f } else { byte });
+            assert_eq!(feeds(u64::from_le_bytes(bytes)), u64::from(bits));
+        }
     }
 }

@@ -5,6 +5,8 @@
 
 use core::arch::asm;
 
+use sip_filter_common::swar;
+
 /// `value`, of whose low bits the verifier no longer knows anything.
 ///
 /// The verifier does not see that XOR with the same unknown value twice changes nothing. The
@@ -82,4 +84,97 @@ pub fn two_bytes(number: usize) -> usize {
     // SAFETY: register arithmetic alone.
     unsafe { asm!("{0} &= 0xffff", inout(reg) number, options(pure, nomem, nostack)) };
     number
+}
+
+/// Copies sixty-four bytes, and gives a bit for each that is a line feed: see
+/// [`Payload::copy_chunk`](sip_filter_common::payload::Payload::copy_chunk) and
+/// [`swar::feeds`].
+///
+/// The compiler makes twice as many instructions of it: it keeps all words at once, for which there
+/// are not enough registers.
+///
+/// # Safety
+///
+/// From both addresses on there are as many bytes.
+#[inline(always)]
+pub unsafe fn copy_chunk(from: usize, to: usize) -> u64 {
+    let mut feeds = 0_u64;
+    // SAFETY: as the caller promises.
+    unsafe {
+        asm!(
+            "{word} = *(u64 *)({from} + 56)",
+            "*(u64 *)({to} + 56) = {word}",
+            "{word} += {before}",
+            "{word} &= {top}",
+            "{word} *= {gather}",
+            "{word} >>= 56",
+            "{feeds} <<= 8",
+            "{feeds} |= {word}",
+            "{word} = *(u64 *)({from} + 48)",
+            "*(u64 *)({to} + 48) = {word}",
+            "{word} += {before}",
+            "{word} &= {top}",
+            "{word} *= {gather}",
+            "{word} >>= 56",
+            "{feeds} <<= 8",
+            "{feeds} |= {word}",
+            "{word} = *(u64 *)({from} + 40)",
+            "*(u64 *)({to} + 40) = {word}",
+            "{word} += {before}",
+            "{word} &= {top}",
+            "{word} *= {gather}",
+            "{word} >>= 56",
+            "{feeds} <<= 8",
+            "{feeds} |= {word}",
+            "{word} = *(u64 *)({from} + 32)",
+            "*(u64 *)({to} + 32) = {word}",
+            "{word} += {before}",
+            "{word} &= {top}",
+            "{word} *= {gather}",
+            "{word} >>= 56",
+            "{feeds} <<= 8",
+            "{feeds} |= {word}",
+            "{word} = *(u64 *)({from} + 24)",
+            "*(u64 *)({to} + 24) = {word}",
+            "{word} += {before}",
+            "{word} &= {top}",
+            "{word} *= {gather}",
+            "{word} >>= 56",
+            "{feeds} <<= 8",
+            "{feeds} |= {word}",
+            "{word} = *(u64 *)({from} + 16)",
+            "*(u64 *)({to} + 16) = {word}",
+            "{word} += {before}",
+            "{word} &= {top}",
+            "{word} *= {gather}",
+            "{word} >>= 56",
+            "{feeds} <<= 8",
+            "{feeds} |= {word}",
+            "{word} = *(u64 *)({from} + 8)",
+            "*(u64 *)({to} + 8) = {word}",
+            "{word} += {before}",
+            "{word} &= {top}",
+            "{word} *= {gather}",
+            "{word} >>= 56",
+            "{feeds} <<= 8",
+            "{feeds} |= {word}",
+            "{word} = *(u64 *)({from} + 0)",
+            "*(u64 *)({to} + 0) = {word}",
+            "{word} += {before}",
+            "{word} &= {top}",
+            "{word} *= {gather}",
+            "{word} >>= 56",
+            "{feeds} <<= 8",
+            "{feeds} |= {word}",
+            from = in(reg) from,
+            to = in(reg) to,
+            word = out(reg) _,
+            feeds = inout(reg) feeds,
+            before = in(reg) swar::splat(b'\n' + 1).wrapping_neg(),
+            top = in(reg) swar::TOP,
+            gather = in(reg) swar::GATHER,
+            options(nostack),
+        );
+    }
+    feeds
 }

@@ -6,7 +6,7 @@ use sip_filter_common::{
     abi::Address,
     frame::MAX_HEADERS,
     packet,
-    payload::{MAX_OFFSET, Payload},
+    payload::{CHUNK, MAX_OFFSET, Payload},
 };
 
 use crate::{frame::PacketFrame, opaque};
@@ -70,6 +70,14 @@ impl PacketPayload {
 
     #[inline(always)]
     fn read<T: Copy>(&self, offset: usize) -> Option<T> {
+        let address = self.address::<T>(offset)?;
+        // SAFETY: inside the frame; `T` is an integer, for which every bit pattern is valid.
+        Some(unsafe { (address as *const T).read_unaligned() })
+    }
+
+    /// The address of a `T` at `offset`, all of which lies in the payload.
+    #[inline(always)]
+    fn address<T>(&self, offset: usize) -> Option<usize> {
         if offset + size_of::<T>() > self.length {
             return None;
         }
@@ -77,9 +85,7 @@ impl PacketPayload {
         if end > self.frame_end {
             return None;
         }
-        // SAFETY: inside the frame; `T` is an integer or an array of some, for which every bit
-        // pattern is valid.
-        Some(unsafe { (address as *const T).read_unaligned() })
+        Some(address)
     }
 }
 
@@ -105,8 +111,10 @@ impl Payload for PacketPayload {
     }
 
     #[inline(always)]
-    fn chunk(&self, offset: usize) -> Option<[u64; 8]> {
-        self.read(offset)
+    unsafe fn copy_chunk(&self, offset: usize, to: *mut u8) -> Option<u64> {
+        let from = self.address::<[u8; CHUNK]>(offset)?;
+        // SAFETY: inside the frame, and the caller promises room.
+        Some(unsafe { opaque::copy_chunk(from, to as usize) })
     }
 
     #[inline(always)]

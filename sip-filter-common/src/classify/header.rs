@@ -1,31 +1,32 @@
 //! The header's lines: which fields stand where, and which of their values may be a tool's.
 
-use super::text::{Cursor, Kept, Work};
+use super::text::{Cursor, Kept, Work, place_of};
 use crate::{
     field::Field,
     payload::Payload,
-    perfect_hash::{self, slot},
-    signature::SignatureTable,
+    signature::{self, SignatureTable},
     swar,
 };
 
 /// How many line feeds, and what is taken for some, are looked at in one go.
 const MAX_LINES: usize = 64;
 
-/// A line feed and the first seven letters of a field's name, or all if it has less.
+/// What begins a line.
 #[derive(Clone, Copy)]
 struct Name {
+    /// A line feed and the first seven letters of a field's name, or all if it has less.
     head: u64,
     mask: u64,
-    /// The last four letters of a name that has more than seven, and which bits of them count.
-    tail: u32,
-    tail_mask: u32,
+    /// In the set of beginnings, what tells this field from others.
+    salt: u64,
     /// From the line feed to behind the name, in bytes.
     length: u8,
     field: u8,
 }
 
 const LETTERS: u64 = 0x2020_2020_2020_2000;
+/// The last four letters of User-Agent, the one name of more than seven.
+const TAIL: u32 = u32::from_le_bytes(*b"gent");
 
 const fn name(text: &[u8], field: Field) -> Name {
     let mut head = b'\n' as u64;
@@ -34,93 +35,77 @@ const fn name(text: &[u8], field: Field) -> Name {
         head |= (text[at] as u64) << (8 * at + 8);
         at += 1;
     }
-    let (mut tail, mut tail_mask) = (0, 0);
-    if text.len() > 7 {
-        tail = swar::word(text.split_at(text.len() - 4).1) as u32;
-        tail_mask = u32::MAX;
-    }
     Name {
         head,
         mask: swar::mask(at + 1),
-        tail,
-        tail_mask,
+        salt: signature::salt(field),
         length: text.len() as u8 + 1,
         field: field as u8,
     }
 }
 
-/// The names by the two bytes that a line begins with, in lower case: RFC 3261 section 20, and for
-/// the compact forms section 7.3.3. Behind these comes a colon, a blank or a tab.
-const NAMES: [([u8; 2], Name); 22] = [
-    (*b"us", name(b"user-agent", Field::UserAgent)),
-    (*b"fr", name(b"from", Field::From)),
-    (*b"to", name(b"to", Field::To)),
-    (*b"co", name(b"contact", Field::Contact)),
-    (*b"vi", name(b"via", Field::Via)),
-    (*b"ca", name(b"call-id", Field::CallId)),
-    (*b"cs", name(b"cseq", Field::CSeq)),
-    (*b"f:", name(b"f", Field::From)),
-    (*b"f ", name(b"f", Field::From)),
-    (*b"f\t", name(b"f", Field::From)),
-    (*b"t:", name(b"t", Field::To)),
-    (*b"t ", name(b"t", Field::To)),
-    (*b"t\t", name(b"t", Field::To)),
-    (*b"m:", name(b"m", Field::Contact)),
-    (*b"m ", name(b"m", Field::Contact)),
-    (*b"m\t", name(b"m", Field::Contact)),
-    (*b"v:", name(b"v", Field::Via)),
-    (*b"v ", name(b"v", Field::Via)),
-    (*b"v\t", name(b"v", Field::Via)),
-    (*b"i:", name(b"i", Field::CallId)),
-    (*b"i ", name(b"i", Field::CallId)),
-    (*b"i\t", name(b"i", Field::CallId)),
-];
-
-const SLOTS: usize = 64;
-
-const fn filed_under(first: [u8; 2]) -> u32 {
-    first[0] as u32 | (first[1] as u32) << 8 | 0x2020
-}
-
-const MULTIPLIER: u32 = {
-    let mut numbers = [0; NAMES.len()];
-    let mut at = 0;
-    while at < NAMES.len() {
-        numbers[at] = filed_under(NAMES[at].0);
-        at += 1;
-    }
-    perfect_hash::multiplier::<SLOTS>(&numbers)
-};
-
-/// The names by [`slot`]. An empty slot compares unequal to anything.
-static BY_FIRST_BYTES: [Name; SLOTS] = {
-    let empty = Name {
+/// The names: RFC 3261 section 20, and for the compact forms section 7.3.3.
+static NAMES: [Name; 16] = {
+    let nothing = Name {
         head: 1,
         mask: 0,
-        tail: 0,
-        tail_mask: 0,
+        salt: 0,
         length: 0,
         field: 0,
     };
-    let mut slots = [empty; SLOTS];
-    let mut at = 0;
-    while at < NAMES.len() {
-        let (first, name) = NAMES[at];
-        slots[slot::<SLOTS>(filed_under(first), MULTIPLIER)] = name;
-        at += 1;
-    }
-    slots
+    let mut names = [nothing; 16];
+    names[1] = name(b"user-agent", Field::UserAgent);
+    names[2] = name(b"from", Field::From);
+    names[3] = name(b"to", Field::To);
+    names[4] = name(b"contact", Field::Contact);
+    names[5] = name(b"via", Field::Via);
+    names[6] = name(b"call-id", Field::CallId);
+    names[7] = name(b"cseq", Field::CSeq);
+    names[8] = name(b"f", Field::From);
+    names[9] = name(b"t", Field::To);
+    names[10] = name(b"m", Field::Contact);
+    names[11] = name(b"v", Field::Via);
+    names[12] = name(b"i", Field::CallId);
+    names
 };
+/// How many of them there are, with the nothing before them.
+const MANY: usize = 13;
+/// The number of the line that ends the header.
+const END: u8 = 15;
 
-/// De Bruijn: times this, each power of two has another number in its six highest bits.
-const DE_BRUIJN: u64 = 0x03f7_9d71_b4cb_0a89;
-
-static BY_PRODUCT: [u8; 64] = {
-    let mut numbers = [0; 64];
-    let mut number = 0;
-    while number < 64 {
-        numbers[((DE_BRUIJN << number) >> 58) as usize] = number as u8;
+/// By the first two bytes of a line, the number of the one name that it may be; 0 for most.
+static BY_FIRST_BYTES: [u8; 65536] = {
+    let mut numbers = [0; 65536];
+    let mut number = 1;
+    while number < MANY {
+        let head = NAMES[number].head;
+        let first = (head >> 8) as u8 as usize;
+        let second = (head >> 16) as u8 as usize;
+        let number_of = number as u8;
+        let first_upper = first & !0x20;
+        if second == 0 {
+            // A compact name is followed by the colon or a blank.
+            let mut at = 0;
+            while at < 3 {
+                let behind = b": \t"[at] as usize;
+                numbers[first | behind << 8] = number_of;
+                numbers[first_upper | behind << 8] = number_of;
+                at += 1;
+            }
+        } else {
+            let second_upper = second & !0x20;
+            numbers[first | second << 8] = number_of;
+            numbers[first_upper | second << 8] = number_of;
+            numbers[first | second_upper << 8] = number_of;
+            numbers[first_upper | second_upper << 8] = number_of;
+        }
         number += 1;
+    }
+    numbers[b'\r' as usize | (b'\n' as usize) << 8] = END;
+    let mut behind = 0;
+    while behind < 256 {
+        numbers[b'\n' as usize | behind << 8] = END;
+        behind += 1;
     }
     numbers
 };
@@ -134,62 +119,55 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         mut mask,
         mut number,
     } = work.cursor();
-    let mut field = work.kept(Kept::Field);
+    let mut base = work.base(number);
     let mut candidates = work.kept(Kept::Candidates);
     for _ in payload.rolled(MAX_LINES) {
         if mask == 0 {
             Cursor { mask, number } = work.next(number);
+            base = work.base(number);
             if mask == 0 {
                 break;
             }
         }
-        let lowest = mask & mask.wrapping_neg();
+        let lowest = payload.opaque(mask & mask.wrapping_neg());
         mask ^= lowest;
-        let place = BY_PRODUCT[(lowest.wrapping_mul(DE_BRUIJN) >> 58) as usize];
-        let at = work.base(number) + place as usize;
+        let at = base + place_of(lowest);
         let line = work.word(at);
-        if line as u16 == u16::from_le_bytes(*b"\n\n")
-            || line & 0xff_ffff == swar::word(b"\n\r\n")
-        {
-            work.end_field(field, at);
-            work.keep(Kept::Body, at + 2 + (line as u16 == u16::from_le_bytes(*b"\n\r")) as usize);
-            work.keep(Kept::IsEnded, 1);
-            break;
+        let kind = BY_FIRST_BYTES[(line >> 8) as u16 as usize];
+        if kind == 0 || line as u8 != b'\n' {
+            continue;
         }
-        let folded = line | LETTERS;
-        let name = &BY_FIRST_BYTES[slot::<SLOTS>((folded >> 8) as u16 as u32, MULTIPLIER)];
-        if folded & name.mask != name.head {
-            // A line that begins with a blank goes on with the field before it (RFC 3261
-            // section 7.3.1).
-            let first = (line >> 8) as u8;
-            if line as u8 == b'\n' && !is_blank(first) {
-                work.end_field(field, at);
-                field = 0;
+        let name = &NAMES[(kind & 0xf) as usize];
+        if (line | LETTERS) & name.mask != name.head {
+            if kind == END {
+                let has_cr = ((line >> 8) as u8 == b'\r') as usize;
+                work.keep(Kept::Body, at + 2 + has_cr);
+                work.keep(Kept::IsEnded, 1);
+                break;
             }
             continue;
         }
-        work.end_field(field, at);
-        field = 0;
         let name_end = at + name.length as usize;
-        if (work.half(name_end.wrapping_sub(4)) | LETTERS as u32 | 0x20) & name.tail_mask
-            != name.tail
-        {
+        if kind == 1 && work.half(name_end.wrapping_sub(4)) | 0x2020_2020 != TAIL {
             continue;
         }
         let rest = work.word(name_end);
-        let behind = rest >> 8;
-        let value = behind >> (8 * (behind as u8 == b' ') as u64);
-        let mut may_be = table.may_begin(name.field as usize, value);
-        if rest as u8 != b':' || value as u8 <= b' ' {
-            if rest as u8 != b':' && !is_blank(rest as u8) {
+        let field = name.field as usize;
+        if rest as u16 == u16::from_le_bytes(*b": ") && (rest >> 16) as u8 > b' ' {
+            work.begin_field(field, name_end, Cursor { mask, number });
+            if table.may_begin(field, name.salt, rest >> 16) == 0 {
                 continue;
             }
-            may_be = 1;
-        }
-        field = name.field as usize;
-        work.begin_field(field, name_end);
-        if may_be == 0 {
-            continue;
+        } else if rest as u8 == b':' && (rest >> 8) as u8 > b' ' {
+            work.begin_field(field, name_end, Cursor { mask, number });
+            if table.may_begin(field, name.salt, rest >> 8) == 0 {
+                continue;
+            }
+        } else {
+            if !matches!(rest as u8, b':' | b' ' | b'\t') {
+                continue;
+            }
+            work.begin_field(field, name_end, Cursor { mask, number });
         }
         candidates = work.add_candidate(candidates, field, name_end);
         if leave {
@@ -198,11 +176,5 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
     }
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Number, number);
-    work.keep(Kept::Field, field);
     work.keep(Kept::Candidates, candidates);
-}
-
-#[inline(always)]
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
 }

@@ -24,7 +24,7 @@ use crate::{
     abi::Address,
     field::{Detector, Field},
     payload::{MAX_OFFSET, Payload},
-    signature::{Hit, SignatureTable},
+    signature::{self, Hit, SignatureTable},
     sip::MessageClass,
     tool::Found,
 };
@@ -164,9 +164,8 @@ fn request(
 fn note_uri(work: &mut Work, table: &SignatureTable) {
     let field = Field::RequestUri as usize;
     let uri = work.kept(Kept::C) & MAX_OFFSET;
-    work.begin_field(field, uri);
-    work.keep(Kept::Field, field);
-    if table.may_begin(field, work.word(uri)) != 0 {
+    work.begin_field(field, uri, work.cursor());
+    if table.may_begin(field, signature::salt(Field::RequestUri), work.word(uri)) != 0 {
         let candidates = work.add_candidate(0, field, uri);
         work.keep(Kept::Candidates, candidates);
     }

@@ -6,12 +6,10 @@
 
 use crate::{
     field::Field,
-    payload::{MAX_OFFSET, Payload},
+    payload::{CHUNK, MAX_OFFSET, Payload, last_word},
     swar,
 };
 
-/// How many bytes are copied and searched in one step.
-pub(crate) const CHUNK: usize = 64;
 /// How many steps there are: a jumbo frame of 9,000 bytes is read whole.
 const CHUNKS: usize = 144;
 /// The longest payload that is read, in bytes.
@@ -27,6 +25,29 @@ const CHAINS: usize = 64;
 
 const WORD: usize = size_of::<u64>();
 
+/// How many folded lines a value may have of which the end is looked for, and bytes that are taken
+/// for line feeds.
+const MAX_FOLDED: usize = 16;
+
+/// De Bruijn: times this, each power of two has another number in its six highest bits.
+const DE_BRUIJN: u64 = 0x0218_a392_cd3d_5dbf;
+
+static BY_PRODUCT: [u8; 64] = {
+    let mut numbers = [0; 64];
+    let mut number = 0;
+    while number < 64 {
+        numbers[(DE_BRUIJN.wrapping_shl(number) >> 58) as usize] = number as u8;
+        number += 1;
+    }
+    numbers
+};
+
+/// The number of the one bit that is set.
+#[inline(always)]
+pub(super) fn place_of(bit: u64) -> usize {
+    BY_PRODUCT[(bit.wrapping_mul(DE_BRUIJN) >> 58) as usize] as usize
+}
+
 /// Where the reader stands in the list of line ends.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
@@ -34,6 +55,27 @@ pub(super) struct Cursor {
     pub(super) mask: u64,
     /// Which of the masks it is.
     pub(super) number: usize,
+}
+
+/// Where a field stands.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// Where its name ends; 0 where it does not stand in the header.
+    name_end: u64,
+    /// The line ends behind it in the same chunk, and which of the masks they are of.
+    mask: u64,
+    number: u64,
+    reserved: u64,
+}
+
+impl Place {
+    const NOWHERE: Self = Self {
+        name_end: 0,
+        mask: 0,
+        number: 0,
+        reserved: 0,
+    };
 }
 
 /// Room to work on one request, which says afterwards where the request's fields stand.
@@ -47,10 +89,8 @@ pub struct Work {
     masks: [u64; MASKS],
     /// Where the chunk begins.
     bases: [u64; MASKS],
-    /// By field, where its name ends; 0 where it does not stand in the header.
-    names: [u64; 16],
-    /// By field, where the line feed stands that ends it.
-    ends: [u64; 16],
+    /// By field.
+    places: [Place; 16],
     /// Values that may begin like a pattern: field and where the name ends.
     pub(super) candidates: [u64; CANDIDATES],
     /// Chains of patterns, with the value that is compared with them.
@@ -70,8 +110,6 @@ pub(super) enum Kept {
     Mask,
     /// [`Cursor::number`].
     Number,
-    /// The field of the line that is being read.
-    Field,
     /// 1 once the header's end was found.
     IsEnded,
     /// Where the body begins.
@@ -100,8 +138,7 @@ impl Work {
         text: [0; MAX_OFFSET + 1 + BEHIND],
         masks: [0; MASKS],
         bases: [0; MASKS],
-        names: [0; 16],
-        ends: [0; 16],
+        places: [Place::NOWHERE; 16],
         candidates: [0; CANDIDATES],
         chains: [0; CHAINS],
         kept: [0; 16],
@@ -143,12 +180,15 @@ impl Work {
     }
 
     #[inline(always)]
-    fn put(&mut self, at: usize, behind: usize, word: u64) {
-        // SAFETY: masked to less than the text's length, and there is room behind.
-        unsafe {
-            let place = self.text.as_mut_ptr().add(at & MAX_OFFSET);
-            place.add(behind).cast::<u64>().write_unaligned(word);
-        }
+    fn pointer_mut(&mut self, at: usize) -> *mut u8 {
+        // SAFETY: masked to less than the text's length.
+        unsafe { self.text.as_mut_ptr().add(at & MAX_OFFSET) }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, at: usize, word: u64) {
+        // SAFETY: more than eight bytes follow the last offset.
+        unsafe { self.pointer_mut(at).cast::<u64>().write_unaligned(word) };
     }
 
     /// What was kept, of which the verifier knows nothing.
@@ -170,38 +210,59 @@ impl Work {
     /// text from the start line on.
     #[inline(always)]
     pub fn name_end(&self, field: usize) -> usize {
-        self.names[field & 0xf] as usize
+        self.places[field & 0xf].name_end as usize
     }
 
-    /// Where the line feed stands that ends the field.
+    /// Notes where a field's name ends, and which line ends follow.
     #[inline(always)]
-    pub fn line_feed(&self, field: usize) -> usize {
-        self.ends[field & 0xf] as usize
+    pub(super) fn begin_field(&mut self, field: usize, name_end: usize, behind: Cursor) {
+        let place = &mut self.places[field & 0xf];
+        place.name_end = name_end as u64;
+        place.mask = behind.mask;
+        place.number = behind.number as u64;
     }
 
-    /// Notes where a field's name ends.
+    /// Where the field's value ends, its line end and what follows in folded lines counted: before
+    /// the first line feed behind its name that no blank follows. 0 where it does not stand in the
+    /// header, or after too many others.
     #[inline(always)]
-    pub(super) fn begin_field(&mut self, field: usize, name_end: usize) {
-        self.names[field & 0xf] = name_end as u64;
-    }
-
-    /// Notes where the line feed stands that ends a field.
-    #[inline(always)]
-    pub(super) fn end_field(&mut self, field: usize, line_feed: usize) {
-        self.ends[field & 0xf] = line_feed as u64;
+    pub fn end(&mut self, payload: &impl Payload, field: usize) -> usize {
+        let place = self.places[field & 0xf];
+        self.keep(Kept::E, 0);
+        if place.name_end == 0 {
+            return 0;
+        }
+        let mut behind = Cursor {
+            mask: place.mask,
+            number: place.number as usize % MASKS,
+        };
+        for _ in payload.rolled(MAX_FOLDED) {
+            let is_over = payload.mask_if_0((behind.mask | behind.mask >> 32) & 0xffff_ffff);
+            let next = self.next(behind.number);
+            behind.number += payload.is_0((behind.mask | behind.mask >> 32) & 0xffff_ffff) as usize;
+            behind.mask |= next.mask & is_over;
+            let lowest = behind.mask & behind.mask.wrapping_neg();
+            behind.mask ^= lowest;
+            let at = self.base(behind.number) + place_of(lowest);
+            let [feed, first, ..] = self.half(at).to_le_bytes();
+            if feed == b'\n' && first != b' ' && first != b'\t' {
+                self.keep(Kept::E, at);
+                break;
+            }
+        }
+        self.kept(Kept::E) & MAX_OFFSET
     }
 
     /// Makes room for another request.
     #[inline(always)]
     pub(super) fn clear(&mut self) {
         for field in 1..Field::COUNT {
-            self.names[field] = 0;
+            self.places[field].name_end = 0;
         }
         for what in [
             Kept::Read,
             Kept::Masks,
             Kept::Mask,
-            Kept::Field,
             Kept::IsEnded,
             Kept::Candidates,
             Kept::Hit,
@@ -264,20 +325,18 @@ impl Work {
         self.keep(Kept::B, 0);
         for step in payload.rolled(CHUNKS) {
             let at = start + step * CHUNK;
-            let Some(chunk) = payload.chunk(at) else {
+            // SAFETY: there is room for a chunk behind the last offset.
+            let Some(mask) = (unsafe { payload.copy_chunk(at, self.pointer_mut(at)) }) else {
+                self.keep(Kept::Read, at);
+                self.keep(Kept::Masks, number);
                 self.keep(Kept::B, 1);
                 break;
             };
-            let mut mask = 0;
-            for (place, word) in chunk.into_iter().enumerate() {
-                self.put(at, place * WORD, word);
-                mask |= feeds(word) << (place * WORD);
-            }
             self.note(number, mask, at);
             number += 1 - payload.is_0((mask | mask >> 32) & 0xffff_ffff) as usize;
-            self.keep(Kept::Read, at + CHUNK);
-            self.keep(Kept::Masks, number);
             if mask & (mask << 1 | mask << 2) & stop_at != 0 {
+                self.keep(Kept::Read, at + CHUNK);
+                self.keep(Kept::Masks, number);
                 break;
             }
         }
@@ -299,66 +358,43 @@ impl Work {
     fn read_tail(&mut self, payload: &impl Payload) {
         let base = self.kept(Kept::Read) & MAX_OFFSET & !(CHUNK - 1);
         let end = payload.len();
-        for step in payload.rolled(CHUNK / WORD) {
-            match payload.u64_at(base + step * WORD) {
-                Some(word) => self.put(base, step * WORD, word),
-                None => break,
-            }
-        }
-        let payload = payload.apart();
-        if let Some(last) = end.checked_sub(WORD)
-            && let Some(word) = payload.u64_at(payload.forget(last) & MAX_OFFSET)
-        {
-            self.put(payload.forget(last), 0, word);
-        }
-        self.put(payload.forget(end), 0, swar::splat(b'\n'));
-        let mut mask = 0;
-        for place in 0..CHUNK / WORD {
-            mask |= feeds(self.word_behind(base, place)) << (place * WORD);
-        }
-        // The first line feed behind the end counts, and nothing behind that.
         let left = payload.forget(end.wrapping_sub(base)) & (CHUNK - 1);
+        self.keep(Kept::B, 0);
+        if end >= CHUNK {
+            // The last chunk's worth of bytes, of which some were read before.
+            let from = payload.forget(end.wrapping_sub(CHUNK)) & MAX_OFFSET;
+            // SAFETY: as above.
+            if let Some(mask) = unsafe { payload.copy_chunk(from, self.pointer_mut(from)) } {
+                self.keep(Kept::B, ((mask >> 1) >> (CHUNK - 1 - left)) as usize);
+            }
+        } else {
+            self.read_short(&payload.apart());
+        }
+        self.put(payload.forget(end), swar::splat(b'\n'));
+        // The first line feed behind the end counts too, and ends the last line.
+        let mask = self.kept(Kept::B) as u64 | 1 << left;
         let number = self.kept(Kept::Masks) % MASKS;
-        self.note(number, mask & (2_u64 << left).wrapping_sub(1), base);
+        self.note(number, mask, base);
         self.keep(Kept::Masks, number + 1);
         self.keep(Kept::Read, MAX_OFFSET + 1);
     }
-}
 
-/// A bit for each byte of a word, in the order of the bytes, that is below 11, and for some above
-/// 127 or behind one of these: every line feed, and little else in a header.
-#[inline(always)]
-fn feeds(word: u64) -> u64 {
-    const TOP: u64 = swar::splat(0x80);
-    // Sends bit 8k+7 to bit 56+k, for each k from 0 to 7. All 64 products are different powers of
-    // two, so nothing is carried.
-    const GATHER: u64 = {
-        let mut gather = 0;
-        let mut place = 0;
-        while place < 8 {
-            gather |= 1 << (49 - 7 * place);
-            place += 1;
-        }
-        gather
-    };
-    let flags = word.wrapping_sub(swar::splat(b'\n' + 1)) & TOP;
-    flags.wrapping_mul(GATHER) >> 56
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_line_feed_has_its_bit() {
-        for bits in 0..=u8::MAX {
-            let mut bytes = [0; 8];
-            for (at, byte) in bytes.iter_mut().enumerate() {
-                *byte = if bits >> at & 1 != 0 { b'\n' } else { b'\r' };
-            }
-            assert_eq!(feeds(u64::from_le_bytes(bytes)), u64::from(bits));
-            let bytes = bytes.map(|byte| if byte == b'\r' { 0x7f } else { byte });
-            assert_eq!(feeds(u64::from_le_bytes(bytes)), u64::from(bits));
+    /// Reads a text that is shorter than a chunk.
+    #[inline(always)]
+    fn read_short(&mut self, payload: &impl Payload) {
+        for at in (0..CHUNK).step_by(WORD) {
+            let Some(word) = payload.u64_at(at) else {
+                // Less than eight bytes are left.
+                let word = last_word(payload, at);
+                let left = payload.len().wrapping_sub(at) & (WORD - 1);
+                let mask = swar::feeds(word) & (1_u64 << left).wrapping_sub(1);
+                self.put(at, word);
+                self.keep(Kept::B, self.kept(Kept::B) | (mask << at) as usize);
+                break;
+            };
+            self.put(at, word);
+            let mask = swar::feeds(word) << at;
+            self.keep(Kept::B, self.kept(Kept::B) | mask as usize);
         }
     }
 }
