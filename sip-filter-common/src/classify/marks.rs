@@ -96,6 +96,7 @@ fn sipvicious_tag(payload: &impl Payload, destination: &Destination, work: &mut 
     let end = work.kept(Kept::B) & MAX_OFFSET;
     work.keep(Kept::B, 0);
     for digits in payload.rolled(MAX_DIGITS + 1) {
+        let digits = payload.opaque(digits as u64) as usize;
         let at = end.wrapping_sub(2 * digits) & MAX_OFFSET;
         let pair = (word_before(work, at) >> 48) as u16;
         if pair == u16::from_le_bytes(*b"01") {
@@ -117,6 +118,7 @@ fn sipvicious_tag(payload: &impl Payload, destination: &Destination, work: &mut 
     let (mut remembered, mut others) = (0_u64, 0);
     work.keep(Kept::C, 0);
     for pairs in payload.rolled(MAX_REMEMBERED) {
+        let pairs = payload.opaque(pairs as u64) as usize;
         let at = end.wrapping_sub(2 * pairs) & MAX_OFFSET;
         let before = word_before(work, at);
         if before >> 24 == TAG {
@@ -184,6 +186,7 @@ fn has_sipvicious_branch(payload: &impl Payload, work: &mut Work) -> bool {
     let end = end.wrapping_sub(6);
     work.keep(Kept::B, 0);
     for digits in payload.rolled(MAX_DIGITS + 1) {
+        let digits = payload.opaque(digits as u64) as usize;
         let before = word_before(work, end.wrapping_sub(digits));
         if before == COOKIE {
             work.keep(Kept::B, digits);
@@ -203,6 +206,7 @@ fn has_decimal_call_id(payload: &impl Payload, work: &mut Work) -> bool {
     let end = work.kept(Kept::B) & MAX_OFFSET;
     work.keep(Kept::B, 0);
     for digits in payload.rolled(MAX_CALL_ID) {
+        let digits = payload.opaque(digits as u64) as usize;
         match work.byte(end.wrapping_sub(digits + 1)) {
             b'0'..=b'9' => {}
             b' ' | b':' | b'\t' => {
@@ -260,6 +264,7 @@ fn via(payload: &impl Payload, work: &mut Work) {
     }
     let mut others = 0;
     for at in payload.rolled(SIPPTS_BRANCH) {
+        let at = payload.opaque(at as u64) as usize;
         let byte = work.byte(end.wrapping_sub(at + 1));
         others |= IS_OTHER[byte as usize];
     }
