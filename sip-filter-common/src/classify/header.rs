@@ -3,13 +3,13 @@
 use super::text::{Cursor, Kept, Work, place_of};
 use crate::{
     field::Field,
-    payload::Payload,
+    payload::{CHUNK, Payload},
     signature::{self, SignatureTable},
     swar,
 };
 
-/// How many line feeds, and what is taken for some, are looked at in one go.
-const MAX_LINES: usize = 64;
+/// How many line feeds, what is taken for some, and chunks without any are looked at in one go.
+const MAX_LINES: usize = 80;
 
 /// What begins a line.
 #[derive(Clone, Copy)]
@@ -119,19 +119,23 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         mut mask,
         mut number,
     } = work.cursor();
-    let mut base = work.base(number);
+    let masks = work.kept(Kept::Masks);
+    let mut lines = work.kept(Kept::Lines);
     let mut candidates = work.kept(Kept::Candidates);
     for _ in payload.rolled(MAX_LINES) {
         if mask == 0 {
-            Cursor { mask, number } = work.next(number);
-            base = work.base(number);
-            if mask == 0 {
+            let next = work.next(number);
+            if next.number >= masks {
                 break;
+            }
+            Cursor { mask, number } = next;
+            if mask == 0 {
+                continue;
             }
         }
         let lowest = payload.opaque(mask & mask.wrapping_neg());
         mask ^= lowest;
-        let at = base + place_of(lowest);
+        let at = number * CHUNK + place_of(lowest);
         let line = work.word(at);
         let kind = BY_FIRST_BYTES[(line >> 8) as u16 as usize];
         if kind == 0 || line as u8 != b'\n' {
@@ -154,12 +158,14 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         let rest = work.word(name_end);
         let field = name.field as usize;
         if rest as u16 == u16::from_le_bytes(*b": ") && (rest >> 16) as u8 > b' ' {
-            work.begin_field(field, name_end, Cursor { mask, number });
+            work.note_line(lines, field, name_end, Cursor { mask, number });
+            lines += 1;
             if table.may_begin(field, name.salt, rest >> 16) == 0 {
                 continue;
             }
         } else if rest as u8 == b':' && (rest >> 8) as u8 > b' ' {
-            work.begin_field(field, name_end, Cursor { mask, number });
+            work.note_line(lines, field, name_end, Cursor { mask, number });
+            lines += 1;
             if table.may_begin(field, name.salt, rest >> 8) == 0 {
                 continue;
             }
@@ -167,7 +173,8 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             if !matches!(rest as u8, b':' | b' ' | b'\t') {
                 continue;
             }
-            work.begin_field(field, name_end, Cursor { mask, number });
+            work.note_line(lines, field, name_end, Cursor { mask, number });
+            lines += 1;
         }
         candidates = work.add_candidate(candidates, field, name_end);
         if leave {
@@ -176,5 +183,6 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
     }
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Number, number);
+    work.keep(Kept::Lines, lines);
     work.keep(Kept::Candidates, candidates);
 }

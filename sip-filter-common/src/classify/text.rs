@@ -14,14 +14,14 @@ use crate::{
 const CHUNKS: usize = 144;
 /// The longest payload that is read, in bytes.
 pub(super) const MAX_TEXT: usize = CHUNKS * CHUNK - 1;
-/// Room for masks: a power of two, and one at least is free.
+/// Room for masks: a power of two.
 const MASKS: usize = 256;
+/// Room for the lines in which fields stand: a power of two.
+const LINES: usize = 64;
 /// Bytes behind the last offset, for what is read from there on.
 const BEHIND: usize = 576;
 /// How many values are compared with patterns, at most; how many chains of them.
 pub(super) const CANDIDATES: usize = 8;
-/// Room for chains: a power of two, and one at least is free.
-const CHAINS: usize = 64;
 
 const WORD: usize = size_of::<u64>();
 
@@ -48,13 +48,23 @@ pub(super) fn place_of(bit: u64) -> usize {
     BY_PRODUCT[(bit.wrapping_mul(DE_BRUIJN) >> 58) as usize] as usize
 }
 
-/// Where the reader stands in the list of line ends.
+/// Where the reader stands among the line ends.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
     /// Of the chunk, the line ends that have not been looked at.
     pub(super) mask: u64,
-    /// Which of the masks it is.
+    /// The chunk's number.
     pub(super) number: usize,
+}
+
+/// A line in which a field stands.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Line {
+    /// The field, where its name ends, and the number of the chunk in which the name begins.
+    place: u64,
+    /// The line ends behind it in that chunk.
+    mask: u64,
 }
 
 /// Where a field stands.
@@ -63,7 +73,7 @@ pub(super) struct Cursor {
 pub(super) struct Place {
     /// Where its name ends; 0 where it does not stand in the header.
     name_end: u64,
-    /// The line ends behind it in the same chunk, and which of the masks they are of.
+    /// The line ends behind it in the chunk in which it begins, and that chunk's number.
     mask: u64,
     number: u64,
     reserved: u64,
@@ -85,16 +95,16 @@ impl Place {
 #[repr(C)]
 pub struct Work {
     text: [u8; MAX_OFFSET + 1 + BEHIND],
-    /// A bit for each line feed (and some other bytes) of a chunk that has any.
+    /// By chunk, a bit for each line feed, and some other bytes.
     masks: [u64; MASKS],
-    /// Where the chunk begins.
-    bases: [u64; MASKS],
+    /// The lines in which fields stand, in their order.
+    lines: [Line; LINES],
     /// By field.
     places: [Place; 16],
     /// Values that may begin like a pattern: field and where the name ends.
     pub(super) candidates: [u64; CANDIDATES],
     /// Chains of patterns, with the value that is compared with them.
-    pub(super) chains: [u64; CHAINS],
+    pub(super) chains: [u64; 4 * CANDIDATES],
     kept: [u64; 16],
 }
 
@@ -104,7 +114,7 @@ pub struct Work {
 pub(super) enum Kept {
     /// How far the text has been read; more than its length when it was read to its end.
     Read,
-    /// How many masks there are.
+    /// Of how many chunks the line ends are known.
     Masks,
     /// [`Cursor::mask`].
     Mask,
@@ -114,10 +124,10 @@ pub(super) enum Kept {
     IsEnded,
     /// Where the body begins.
     Body,
+    /// How many lines there are in which fields stand.
+    Lines,
     /// How many candidates there are.
     Candidates,
-    /// How many chains there are.
-    Chains,
     /// What has been found.
     Hit,
     /// For numbers that are only to be forgotten.
@@ -137,10 +147,10 @@ impl Work {
     pub const EMPTY: Self = Self {
         text: [0; MAX_OFFSET + 1 + BEHIND],
         masks: [0; MASKS],
-        bases: [0; MASKS],
+        lines: [Line { place: 0, mask: 0 }; LINES],
         places: [Place::NOWHERE; 16],
         candidates: [0; CANDIDATES],
-        chains: [0; CHAINS],
+        chains: [0; 4 * CANDIDATES],
         kept: [0; 16],
     };
 
@@ -213,13 +223,35 @@ impl Work {
         self.places[field & 0xf].name_end as usize
     }
 
-    /// Notes where a field's name ends, and which line ends follow.
+    /// Notes a line in which a field stands: where its name ends, and which line ends follow.
+    ///
+    /// At the end of a list, and not by field: the processor may not let a load go before a store
+    /// of which it does not know the address yet, and so lines would wait for each other.
     #[inline(always)]
-    pub(super) fn begin_field(&mut self, field: usize, name_end: usize, behind: Cursor) {
-        let place = &mut self.places[field & 0xf];
-        place.name_end = name_end as u64;
-        place.mask = behind.mask;
-        place.number = behind.number as u64;
+    pub(super) fn note_line(&mut self, number: usize, field: usize, name_end: usize, at: Cursor) {
+        let place = field as u64 | (name_end as u64) << 8 | (at.number as u64) << 32;
+        self.lines[number % LINES] = Line {
+            place,
+            mask: at.mask,
+        };
+    }
+
+    /// Says of each field where it stands: where it stood first.
+    #[inline(always)]
+    pub(super) fn find_fields(&mut self, payload: &impl Payload) {
+        let lines = self.kept(Kept::Lines);
+        for step in payload.rolled(LINES) {
+            if step >= lines {
+                break;
+            }
+            let line = self.lines[lines.wrapping_sub(1 + step) % LINES];
+            self.places[(line.place & 0xf) as usize] = Place {
+                name_end: line.place >> 8 & MAX_OFFSET as u64,
+                mask: line.mask,
+                number: line.place >> 32,
+                reserved: 0,
+            };
+        }
     }
 
     /// Where the field's value ends, its line end and what follows in folded lines counted: before
@@ -237,13 +269,14 @@ impl Work {
             number: place.number as usize % MASKS,
         };
         for _ in payload.rolled(MAX_FOLDED) {
-            let is_over = payload.mask_if_0((behind.mask | behind.mask >> 32) & 0xffff_ffff);
-            let next = self.next(behind.number);
-            behind.number += payload.is_0((behind.mask | behind.mask >> 32) & 0xffff_ffff) as usize;
-            behind.mask |= next.mask & is_over;
+            // Seldom more than once: a line is seldom longer than a chunk.
+            let half = (behind.mask | behind.mask >> 32) & 0xffff_ffff;
+            let is_over = payload.mask_if_0(half);
+            behind.number = (behind.number + payload.is_0(half) as usize) % MASKS;
+            behind.mask |= self.masks[behind.number] & is_over;
             let lowest = behind.mask & behind.mask.wrapping_neg();
             behind.mask ^= lowest;
-            let at = self.base(behind.number) + place_of(lowest);
+            let at = (behind.number * CHUNK + place_of(lowest)) & MAX_OFFSET;
             let [feed, first, ..] = self.half(at).to_le_bytes();
             if feed == b'\n' && first != b' ' && first != b'\t' {
                 self.keep(Kept::E, at);
@@ -270,6 +303,7 @@ impl Work {
             self.keep(what, 0);
         }
         self.keep(Kept::Number, MASKS - 1);
+        self.keep(Kept::Lines, 0);
     }
 
     /// Notes a value that may begin like a pattern; gives how many there are. What has no room takes
@@ -295,7 +329,7 @@ impl Work {
         }
     }
 
-    /// The next mask; 0 where there is none.
+    /// The line ends of the next chunk.
     #[inline(always)]
     pub(super) fn next(&self, number: usize) -> Cursor {
         let number = (number + 1) % MASKS;
@@ -303,12 +337,6 @@ impl Work {
             mask: self.masks[number],
             number,
         }
-    }
-
-    /// Where the chunk of a mask begins.
-    #[inline(always)]
-    pub(super) fn base(&self, number: usize) -> usize {
-        self.bases[number % MASKS] as usize & MAX_OFFSET
     }
 
     /// Reads on, to the payload's end or to where the header may end: to a chunk in which two line
@@ -320,7 +348,6 @@ impl Work {
     pub(super) fn read(&mut self, payload: &impl Payload, stop_at: u64) {
         let payload = payload.apart();
         let start = self.kept(Kept::Read) & MAX_OFFSET & !(CHUNK - 1);
-        let mut number = self.kept(Kept::Masks) % MASKS;
         self.keep(Kept::Read, start);
         self.keep(Kept::B, 0);
         for step in payload.rolled(CHUNKS) {
@@ -328,29 +355,19 @@ impl Work {
             // SAFETY: there is room for a chunk behind the last offset.
             let Some(mask) = (unsafe { payload.copy_chunk(at, self.pointer_mut(at)) }) else {
                 self.keep(Kept::Read, at);
-                self.keep(Kept::Masks, number);
                 self.keep(Kept::B, 1);
                 break;
             };
-            self.note(number, mask, at);
-            number += 1 - payload.is_0((mask | mask >> 32) & 0xffff_ffff) as usize;
+            self.masks[at / CHUNK % MASKS] = mask;
             if mask & (mask << 1 | mask << 2) & stop_at != 0 {
                 self.keep(Kept::Read, at + CHUNK);
-                self.keep(Kept::Masks, number);
+                self.keep(Kept::Masks, at / CHUNK + 1);
                 break;
             }
         }
         if self.kept(Kept::B) & 1 != 0 {
             self.read_tail(&payload.apart());
         }
-        let number = self.kept(Kept::Masks) % MASKS;
-        self.masks[number] = 0;
-    }
-
-    #[inline(always)]
-    fn note(&mut self, number: usize, mask: u64, base: usize) {
-        self.masks[number % MASKS] = mask;
-        self.bases[number % MASKS] = base as u64;
     }
 
     /// Reads what is left behind the last whole chunk.
@@ -373,9 +390,8 @@ impl Work {
         self.put(payload.forget(end), swar::splat(b'\n'));
         // The first line feed behind the end counts too, and ends the last line.
         let mask = self.kept(Kept::B) as u64 | 1 << left;
-        let number = self.kept(Kept::Masks) % MASKS;
-        self.note(number, mask, base);
-        self.keep(Kept::Masks, number + 1);
+        self.masks[base / CHUNK % MASKS] = mask;
+        self.keep(Kept::Masks, base / CHUNK + 1);
         self.keep(Kept::Read, MAX_OFFSET + 1);
     }
 

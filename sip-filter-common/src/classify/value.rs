@@ -4,7 +4,7 @@ use super::text::{CANDIDATES, Kept, Work};
 use crate::{
     field::Field,
     payload::{MAX_OFFSET, Payload},
-    signature::{Hit, SignatureTable, WORDS},
+    signature::{CHAINS, Hit, SignatureTable, WORDS},
     swar,
 };
 
@@ -20,21 +20,22 @@ const MAX_COMPARED: usize = 32;
 /// Without choices but those that end the loop, for the verifier's sake.
 #[inline(always)]
 pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
-    note_chains(payload, work, table);
+    let chains = note_chains(payload, work, table);
     let mut hit = work.kept(Kept::Hit) as u64;
-    let mut chain = 0;
+    let mut chain = 0_usize;
     work.keep(Kept::A, 0);
     for _ in payload.rolled(MAX_COMPARED) {
         // What is compared: an entry, 0 where the chain has ended, a field, and where its value
-        // begins.
+        // begins. Entry 0 is compared too, and found to be of no field.
         let mut compared = work.kept(Kept::A) as u64;
         let is_over = payload.mask_if_0(compared & 0xffff);
+        let are_left = payload.opaque(chain.wrapping_sub(chains) as u64 >> 63).wrapping_neg();
+        if payload.opaque(is_over & !are_left) != 0 {
+            break;
+        }
         let next = work.chains[chain % work.chains.len()];
         chain += payload.is_0(compared & 0xffff) as usize;
         compared = (compared & !is_over) | (next & is_over);
-        if compared == 0 {
-            break;
-        }
         work.keep(Kept::A, compared as usize);
         let compared = work.kept(Kept::A);
         let (number, field) = (compared & 0xffff, compared >> 16 & 0xf);
@@ -66,12 +67,12 @@ pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTab
     }
 }
 
-/// Notes the chains in which patterns may be with which the candidates' values begin.
+/// Notes the chains in which patterns may be with which the candidates' values begin, some of them
+/// empty; gives how many there are.
 #[inline(always)]
-fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) -> usize {
     let candidates = work.kept(Kept::Candidates);
     work.keep(Kept::Candidates, 0);
-    let mut chains = 0;
     for place in payload.rolled(CANDIDATES) {
         if place >= candidates {
             break;
@@ -82,14 +83,14 @@ fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) 
         let at = work.kept(Kept::A) & MAX_OFFSET;
         let is_there = !payload.mask_if_0(at as u64);
         let head = [work.word(at), work.word_behind(at, 1)];
-        for chain in table.chains(field, head) {
+        let chains = table.chains(field, head).into_iter().enumerate();
+        for (class, chain) in chains {
             let chain = u64::from(chain) & is_there;
             let of = (field as u64) << 16 | (at as u64) << 32;
-            work.chains[chains % work.chains.len()] = of | chain;
-            chains += 1 - payload.is_0(chain) as usize;
+            work.chains[(place * CHAINS + class) % work.chains.len()] = of | chain;
         }
     }
-    work.chains[chains % work.chains.len()] = 0;
+    candidates * CHAINS
 }
 
 /// Keeps as [`Kept::A`] where the value begins of a field whose name ends at `name_end`; 0 where no
