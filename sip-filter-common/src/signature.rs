@@ -133,7 +133,9 @@ pub(crate) struct Entry {
     /// A [`Found`].
     pub(crate) found: u16,
     /// Not 0 where the value must end behind the pattern.
-    pub(crate) is_exact: u16,
+    pub(crate) is_exact: u8,
+    /// Not 0 where the pattern may stand anywhere in the value.
+    pub(crate) is_contained: u8,
 }
 
 /// A piece of a pattern that a value may contain.
@@ -261,6 +263,7 @@ impl SignatureTable {
             field: 0,
             found: 0,
             is_exact: 0,
+            is_contained: 0,
         }; MAX_SIGNATURES],
         pieces: [Piece {
             next: NONE,
@@ -308,7 +311,8 @@ impl SignatureTable {
             length: pattern.len() as u8,
             field: field as u8,
             found: found.word(),
-            is_exact: u16::from(how == Match::Exact),
+            is_exact: u8::from(how == Match::Exact),
+            is_contained: u8::from(how == Match::Contains),
         };
         match how {
             Match::Contains => self.insert_contained(number, entry, pattern),
@@ -350,20 +354,30 @@ impl SignatureTable {
             NONE => self.buckets[bucket] = number + 1,
             before => self.entries[usize::from(before - 1)].next = number + 1,
         }
-        self.file_beginnings(usize::from(entry.field));
+        self.file_beginnings();
         Ok(())
     }
 
-    /// Makes the field's part of the set of beginnings anew: a shorter pattern than before makes
-    /// it ask about less. What it held stays, and does no harm.
-    fn file_beginnings(&mut self, field: usize) {
-        let of_field = |entry: &&Entry| entry.length != 0 && usize::from(entry.field) == field;
-        let filed = |entry: &Entry| entry.words[0][0];
-        let shortest = self.entries.iter().filter(of_field).map(|one| one.length);
-        let key = usize::from(shortest.min().unwrap_or(0)).min(KEY);
-        self.keys[field] = swar::mask(key);
-        for entry in self.entries.iter().filter(of_field) {
-            self.beginnings[beginning((field as u64) << 56, filed(entry), self.keys[field])] = 1;
+    /// Makes the set of beginnings anew: a shorter pattern than before makes it ask about less.
+    fn file_beginnings(&mut self) {
+        let begins = |entry: &&Entry| entry.length != 0 && entry.is_contained == 0;
+        self.keys = [0; 16];
+        for field in 1..Field::COUNT {
+            let of_field = |entry: &&Entry| begins(entry) && usize::from(entry.field) == field;
+            let shortest = self.entries.iter().filter(of_field).map(|one| one.length);
+            let key = usize::from(shortest.min().unwrap_or(0)).min(KEY);
+            self.keys[field] = swar::mask(key);
+        }
+        self.beginnings = [0; BEGINNINGS];
+        for entry in self.entries.iter().filter(begins) {
+            let field = usize::from(entry.field);
+            self.beginnings[beginning((field as u64) << 56, entry.words[0][0], self.keys[field])] = 1;
+        }
+        // Where a field has no patterns, every value would ask for the same place.
+        for field in 1..Field::COUNT {
+            if self.keys[field] == 0 && self.beginnings[beginning((field as u64) << 56, 0, 0)] != 0 {
+                self.keys[field] = swar::mask(KEY);
+            }
         }
     }
 

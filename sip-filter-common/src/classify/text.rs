@@ -102,10 +102,10 @@ pub struct Work {
     /// By field.
     places: [Place; 16],
     /// Values that may begin like a pattern: field and where the name ends.
-    pub(super) candidates: [u64; CANDIDATES],
+    pub candidates: [u64; CANDIDATES],
     /// Chains of patterns, with the value that is compared with them.
-    pub(super) chains: [u64; 4 * CANDIDATES],
-    kept: [u64; 16],
+    pub chains: [u64; 4 * CANDIDATES],
+    pub kept: [u64; 16],
 }
 
 /// What is kept in the room from step to step.
