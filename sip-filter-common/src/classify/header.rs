@@ -1,6 +1,6 @@
 //! The header's lines: which fields stand where, and which of their values may be a tool's.
 
-use super::text::{Cursor, Kept, Work, place_of};
+use super::text::{Cursor, Kept, Noted, Work, place_of};
 use crate::{
     field::Field,
     payload::{CHUNK, Payload},
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// How many line feeds, what is taken for some, and chunks without any are looked at in one go.
-const MAX_LINES: usize = 80;
+const MAX_LINES: usize = 64;
 
 /// What begins a line.
 #[derive(Clone, Copy)]
@@ -110,6 +110,27 @@ static BY_FIRST_BYTES: [u8; 65536] = {
     numbers
 };
 
+/// Not 0 for what may stand behind a field's name: the colon, and blanks before it (RFC 3261 section
+/// 7.3.1).
+static IS_BEHIND_NAME: [u8; 256] = {
+    let mut bytes = [0; 256];
+    bytes[b':' as usize] = 1;
+    bytes[b' ' as usize] = 1;
+    bytes[b'\t' as usize] = 1;
+    bytes
+};
+
+/// Not 0 for blanks and control characters.
+static IS_BLANK: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut byte = 0;
+    while byte <= b' ' as usize {
+        bytes[byte] = 1;
+        byte += 1;
+    }
+    bytes
+};
+
 /// Reads lines from where the last call ended, as far as the text has been read, to the header's
 /// end: notes where fields stand, and which values may begin like a pattern; with `leave` it comes
 /// back with the first of these.
@@ -120,7 +141,6 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         mut number,
     } = work.cursor();
     let masks = work.kept(Kept::Masks);
-    let mut lines = work.kept(Kept::Lines);
     let mut candidates = work.kept(Kept::Candidates);
     for _ in payload.rolled(MAX_LINES) {
         if mask == 0 {
@@ -128,10 +148,8 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             if next.number >= masks {
                 break;
             }
+            // Without any, the byte that is looked at is no line feed.
             Cursor { mask, number } = next;
-            if mask == 0 {
-                continue;
-            }
         }
         let lowest = payload.opaque(mask & mask.wrapping_neg());
         mask ^= lowest;
@@ -156,25 +174,25 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             continue;
         }
         let rest = work.word(name_end);
+        if IS_BEHIND_NAME[rest as u8 as usize] == 0 {
+            continue;
+        }
         let field = name.field as usize;
-        if rest as u16 == u16::from_le_bytes(*b": ") && (rest >> 16) as u8 > b' ' {
-            work.note_line(lines, field, name_end, Cursor { mask, number });
-            lines += 1;
-            if table.may_begin(field, name.salt, rest >> 16) == 0 {
-                continue;
-            }
-        } else if rest as u8 == b':' && (rest >> 8) as u8 > b' ' {
-            work.note_line(lines, field, name_end, Cursor { mask, number });
-            lines += 1;
-            if table.may_begin(field, name.salt, rest >> 8) == 0 {
-                continue;
-            }
-        } else {
-            if !matches!(rest as u8, b':' | b' ' | b'\t') {
-                continue;
-            }
-            work.note_line(lines, field, name_end, Cursor { mask, number });
-            lines += 1;
+        let behind = Cursor { mask, number };
+        if field == Field::From as usize {
+            work.note(Noted::From, name_end, behind);
+        } else if field == Field::Via as usize {
+            work.note(Noted::Via, name_end, behind);
+        } else if field == Field::CallId as usize {
+            work.note(Noted::CallId, name_end, behind);
+        }
+        // A colon and a blank, as nearly always; what is unusual is looked at later.
+        let has_blank = payload.is_0((rest >> 8 & 0xff) ^ b' ' as u64);
+        let value = rest >> (8 + 8 * has_blank);
+        let is_unusual = u64::from(rest as u8 ^ b':') | u64::from(IS_BLANK[value as u8 as usize]);
+        let may_begin = u64::from(table.may_begin(field, name.salt, value));
+        if payload.opaque(is_unusual | may_begin) == 0 {
+            continue;
         }
         candidates = work.add_candidate(candidates, field, name_end);
         if leave {
@@ -183,6 +201,5 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
     }
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Number, number);
-    work.keep(Kept::Lines, lines);
     work.keep(Kept::Candidates, candidates);
 }

@@ -5,10 +5,10 @@
 
 use super::{
     Destination,
-    text::{Kept, Work},
+    text::{Kept, Noted, Work},
 };
 use crate::{
-    field::{Detector, Field},
+    field::Detector,
     payload::{MAX_OFFSET, Payload},
     signature::{Hit, SignatureTable},
     swar,
@@ -52,8 +52,8 @@ fn note(work: &mut Work, table: &SignatureTable) {
 /// Keeps as [`Kept::B`] where the value of a field ends, before its line end; 0 where the field does
 /// not stand there.
 #[inline(always)]
-fn keep_end(payload: &impl Payload, work: &mut Work, field: Field) {
-    let feed = work.end(payload, field as usize);
+fn keep_end(payload: &impl Payload, work: &mut Work, field: Noted) {
+    let feed = work.end(payload, field);
     let is_cr = payload.is_0(u64::from(work.byte(feed.wrapping_sub(1)) ^ b'\r')) as usize;
     work.keep(Kept::B, feed.wrapping_sub(is_cr) & MAX_OFFSET);
 }
@@ -66,7 +66,7 @@ fn word_before(work: &Work, end: usize) -> u64 {
 
 #[inline(always)]
 fn from_tag(payload: &impl Payload, destination: &Destination, work: &mut Work) {
-    keep_end(payload, work, Field::From);
+    keep_end(payload, work, Noted::From);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     let last = word_before(work, end);
     // Digits in hex: 3, then the digit.
@@ -178,7 +178,7 @@ const RPORT: u64 = swar::word(b";rport");
 #[inline(always)]
 fn has_sipvicious_branch(payload: &impl Payload, work: &mut Work) -> bool {
     const COOKIE: u64 = swar::word(b"z9hG4bK-");
-    keep_end(payload, work, Field::Via);
+    keep_end(payload, work, Noted::Via);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     if word_before(work, end) >> 16 != RPORT {
         return false;
@@ -202,7 +202,7 @@ fn has_sipvicious_branch(payload: &impl Payload, work: &mut Work) -> bool {
 /// SIPVicious's Call-ID: a decimal number, without a host.
 #[inline(always)]
 fn has_decimal_call_id(payload: &impl Payload, work: &mut Work) -> bool {
-    keep_end(payload, work, Field::CallId);
+    keep_end(payload, work, Noted::CallId);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     work.keep(Kept::B, 0);
     for digits in payload.rolled(MAX_CALL_ID) {
@@ -225,7 +225,7 @@ fn via(payload: &impl Payload, work: &mut Work) {
     const BRANCH: u64 = swar::word(b";branch=");
     const ALIAS: u64 = swar::word(b"rt;alias");
     const COOKIE: u64 = swar::word(b"z9hG4bK.");
-    keep_end(payload, work, Field::Via);
+    keep_end(payload, work, Noted::Via);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     let last = word_before(work, end);
     if last == ALIAS && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a") {

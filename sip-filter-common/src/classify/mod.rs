@@ -154,7 +154,6 @@ fn request(
         }
     }
     if !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
-        work.find_fields(payload);
         marks::find(payload, destination, work, table);
     }
     Hit::from_number(work.kept(Kept::Hit) as u64)
@@ -165,8 +164,6 @@ fn request(
 fn note_uri(work: &mut Work, table: &SignatureTable) {
     let field = Field::RequestUri as usize;
     let uri = work.kept(Kept::C) & MAX_OFFSET;
-    work.note_line(0, field, uri, work.cursor());
-    work.keep(Kept::Lines, 1);
     if table.may_begin(field, signature::salt(Field::RequestUri), work.word(uri)) != 0 {
         let candidates = work.add_candidate(0, field, uri);
         work.keep(Kept::Candidates, candidates);

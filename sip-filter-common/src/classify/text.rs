@@ -5,7 +5,6 @@
 //! anywhere without asking where the packet ends, which the verifier would have to follow.
 
 use crate::{
-    field::Field,
     payload::{CHUNK, MAX_OFFSET, Payload, last_word},
     swar,
 };
@@ -16,8 +15,6 @@ const CHUNKS: usize = 144;
 pub(super) const MAX_TEXT: usize = CHUNKS * CHUNK - 1;
 /// Room for masks: a power of two.
 const MASKS: usize = 256;
-/// Room for the lines in which fields stand: a power of two.
-const LINES: usize = 64;
 /// Bytes behind the last offset, for what is read from there on.
 const BEHIND: usize = 576;
 /// How many values are compared with patterns, at most; how many chains of them.
@@ -57,16 +54,6 @@ pub(super) struct Cursor {
     pub(super) number: usize,
 }
 
-/// A line in which a field stands.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Line {
-    /// The field, where its name ends, and the number of the chunk in which the name begins.
-    place: u64,
-    /// The line ends behind it in that chunk.
-    mask: u64,
-}
-
 /// Where a field stands.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -77,6 +64,19 @@ pub(super) struct Place {
     mask: u64,
     number: u64,
     reserved: u64,
+}
+
+/// The fields of which it is noted where they stand.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub(super) enum Noted {
+    From,
+    Via,
+    CallId,
+}
+
+impl Noted {
+    const COUNT: usize = 3;
 }
 
 impl Place {
@@ -97,15 +97,13 @@ pub struct Work {
     text: [u8; MAX_OFFSET + 1 + BEHIND],
     /// By chunk, a bit for each line feed, and some other bytes.
     masks: [u64; MASKS],
-    /// The lines in which fields stand, in their order.
-    lines: [Line; LINES],
-    /// By field.
-    places: [Place; 16],
+    /// By [`Noted`].
+    places: [Place; Noted::COUNT],
     /// Values that may begin like a pattern: field and where the name ends.
-    pub candidates: [u64; CANDIDATES],
+    pub(super) candidates: [u64; CANDIDATES],
     /// Chains of patterns, with the value that is compared with them.
-    pub chains: [u64; 4 * CANDIDATES],
-    pub kept: [u64; 16],
+    pub(super) chains: [u64; 4 * CANDIDATES],
+    kept: [u64; 16],
 }
 
 /// What is kept in the room from step to step.
@@ -124,8 +122,6 @@ pub(super) enum Kept {
     IsEnded,
     /// Where the body begins.
     Body,
-    /// How many lines there are in which fields stand.
-    Lines,
     /// How many candidates there are.
     Candidates,
     /// What has been found.
@@ -147,8 +143,7 @@ impl Work {
     pub const EMPTY: Self = Self {
         text: [0; MAX_OFFSET + 1 + BEHIND],
         masks: [0; MASKS],
-        lines: [Line { place: 0, mask: 0 }; LINES],
-        places: [Place::NOWHERE; 16],
+        places: [Place::NOWHERE; Noted::COUNT],
         candidates: [0; CANDIDATES],
         chains: [0; 4 * CANDIDATES],
         kept: [0; 16],
@@ -216,50 +211,27 @@ impl Work {
         unsafe { (&raw mut self.kept[what as usize]).write_volatile(number as u64) }
     }
 
-    /// Where the field's name ends; 0 where it does not stand in the header. An offset in the
-    /// text from the start line on.
-    #[inline(always)]
-    pub fn name_end(&self, field: usize) -> usize {
-        self.places[field & 0xf].name_end as usize
-    }
-
-    /// Notes a line in which a field stands: where its name ends, and which line ends follow.
+    /// Notes where a field's name ends, and which line ends follow.
     ///
-    /// At the end of a list, and not by field: the processor may not let a load go before a store
-    /// of which it does not know the address yet, and so lines would wait for each other.
+    /// Only a few fields, each at an address that is known before the line is read: the processor
+    /// may let no load go before a store to an address that it does not know yet, and then each
+    /// line would wait for the one before.
     #[inline(always)]
-    pub(super) fn note_line(&mut self, number: usize, field: usize, name_end: usize, at: Cursor) {
-        let place = field as u64 | (name_end as u64) << 8 | (at.number as u64) << 32;
-        self.lines[number % LINES] = Line {
-            place,
-            mask: at.mask,
+    pub(super) fn note(&mut self, field: Noted, name_end: usize, behind: Cursor) {
+        self.places[field as usize] = Place {
+            name_end: name_end as u64,
+            mask: behind.mask,
+            number: behind.number as u64,
+            reserved: 0,
         };
-    }
-
-    /// Says of each field where it stands: where it stood first.
-    #[inline(always)]
-    pub(super) fn find_fields(&mut self, payload: &impl Payload) {
-        let lines = self.kept(Kept::Lines);
-        for step in payload.rolled(LINES) {
-            if step >= lines {
-                break;
-            }
-            let line = self.lines[lines.wrapping_sub(1 + step) % LINES];
-            self.places[(line.place & 0xf) as usize] = Place {
-                name_end: line.place >> 8 & MAX_OFFSET as u64,
-                mask: line.mask,
-                number: line.place >> 32,
-                reserved: 0,
-            };
-        }
     }
 
     /// Where the field's value ends, its line end and what follows in folded lines counted: before
     /// the first line feed behind its name that no blank follows. 0 where it does not stand in the
     /// header, or after too many others.
     #[inline(always)]
-    pub fn end(&mut self, payload: &impl Payload, field: usize) -> usize {
-        let place = self.places[field & 0xf];
+    pub(super) fn end(&mut self, payload: &impl Payload, field: Noted) -> usize {
+        let place = self.places[field as usize];
         self.keep(Kept::E, 0);
         if place.name_end == 0 {
             return 0;
@@ -289,8 +261,8 @@ impl Work {
     /// Makes room for another request.
     #[inline(always)]
     pub(super) fn clear(&mut self) {
-        for field in 1..Field::COUNT {
-            self.places[field].name_end = 0;
+        for place in &mut self.places {
+            place.name_end = 0;
         }
         for what in [
             Kept::Read,
@@ -303,7 +275,6 @@ impl Work {
             self.keep(what, 0);
         }
         self.keep(Kept::Number, MASKS - 1);
-        self.keep(Kept::Lines, 0);
     }
 
     /// Notes a value that may begin like a pattern; gives how many there are. What has no room takes

@@ -12,7 +12,7 @@ use crate::{
 /// of the colon.
 const BLANKS: usize = 8;
 /// How many patterns are compared, all values of a message together.
-const MAX_COMPARED: usize = 32;
+const MAX_COMPARED: usize = 24;
 
 /// Finds the first tool that may be dropped, or else the first one, that the candidates' values
 /// begin with, and keeps it.
