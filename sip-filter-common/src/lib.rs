@@ -12,6 +12,7 @@
 
 pub mod abi;
 pub mod classify;
+pub mod field;
 pub mod frame;
 pub mod packet;
 pub mod payload;

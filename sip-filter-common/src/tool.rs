@@ -63,12 +63,15 @@ impl Kind {
     }
 }
 
-/// The tool that a signature names: a number and a kind.
+/// The tool that a signature names: a number, a kind, and whether it is sure.
 ///
 /// One word, since the verifier does not follow the compiler into what it makes of an optional
 /// structure of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found(NonZero<u16>);
+
+/// In a [`Found`]: an honest program may show the same, so the packet is named and no more.
+const UNSURE: u16 = 1 << 15;
 
 impl Found {
     /// Tool number `tool`, of this kind.
@@ -79,6 +82,17 @@ impl Found {
             Some(word) => Self(word),
             None => Self(mark),
         }
+    }
+
+    /// The same, but not sure: the packet is counted as the tool's and passes.
+    #[must_use]
+    pub const fn unsure(self) -> Self {
+        Self(self.0.saturating_add(UNSURE & !self.0.get()))
+    }
+
+    /// Whether no honest program shows the same.
+    pub const fn is_sure(self) -> bool {
+        self.0.get() & UNSURE == 0
     }
 
     /// The word in which a table or a map holds it; never 0.
@@ -100,16 +114,23 @@ impl Found {
 
     /// The tool's kind.
     pub const fn kind(self) -> Kind {
-        match Kind::from_u8((self.0.get() >> 8) as u8 - 1) {
+        match Kind::from_u8(((self.0.get() & !UNSURE) >> 8) as u8 - 1) {
             Some(kind) => kind,
             None => Kind::Library,
         }
     }
 
-    /// Whether the tool is of a kind that `--drop scanners` drops.
+    /// Whether the tool is of a kind that `--drop scanners` drops, and that is sure.
     #[inline(always)]
     pub const fn is_hostile(self) -> bool {
-        self.0.get() >> 8 <= Kind::Dialer as u16 + 1
+        Self::is_hostile_word(self.0.get())
+    }
+
+    /// [`Found::is_hostile`] of what a word holds, if anything.
+    #[inline(always)]
+    pub(crate) const fn is_hostile_word(word: u16) -> bool {
+        // 1 to 4 are the dropping kinds; 0 is nothing, and what is not sure is more.
+        (word >> 8).wrapping_sub(1) <= Kind::Dialer as u16
     }
 }
 
@@ -118,7 +139,9 @@ const _: () = {
     let mut number = 0;
     while number < Kind::ALL.len() {
         let kind = Kind::ALL[number];
-        assert!(Found::new(0, kind).is_hostile() == kind.is_dropping());
+        let found = Found::new(0, kind);
+        assert!(found.is_hostile() == kind.is_dropping());
+        assert!(!found.unsure().is_hostile() && !found.unsure().is_sure() && found.is_sure());
         number += 1;
     }
 };
