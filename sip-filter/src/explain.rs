@@ -1,20 +1,23 @@
 //! Why a packet is what it is: read by the program's own parser and classifier, taken apart for
 //! people. Takes frames or bare payloads and gives an [`Explanation`] of each; decides nothing.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use serde::Serialize;
 use sip_filter_common::{
     abi::{PortSet, ToolName},
     classify::{self, classify},
+    field::{Field, Match},
     frame::SliceFrame,
     packet::{self, Packet},
     payload::SlicePayload,
-    signature::{Match, SignatureTable},
+    signature::SignatureTable,
     verdict::{DropSet, Outcome, decide},
 };
 
 use crate::{
-    config::signatures::{Signature, Signatures, tool_name},
+    config::signatures::{Mark, Signature, Signatures, tool_name},
     kernel::Load,
     replay::Engine,
     stats::Counters,
@@ -33,6 +36,11 @@ const COMPACT: [(&str, &str); 10] = [
     ("t", "To"),
     ("v", "Via"),
 ];
+
+/// What a request or response begins with.
+const START_LINE: &str = "start line";
+/// What follows the empty line.
+const BODY: &str = "body";
 
 /// Why a packet is what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,17 +81,20 @@ pub struct Matched {
     pub tool: String,
     /// What the tool is used for.
     pub kind: &'static str,
-    /// The field that was looked at.
+    /// Whether no honest program is known to send the same; only then is it dropped.
+    pub sure: bool,
+    /// The field that was looked at, or `detector`.
     pub field: &'static str,
-    /// How the pattern met it.
+    /// How the pattern met it; empty for a detector.
     #[serde(rename = "match")]
     pub how: &'static str,
-    /// The pattern.
+    /// The pattern, or the detector's name.
     pub pattern: String,
-    /// Where the matched bytes begin in the payload.
-    pub at: usize,
+    /// Where the matched bytes begin in the payload; nowhere for a detector, which looks at more
+    /// than one place.
+    pub at: Option<usize>,
     /// How many they are.
-    pub length: usize,
+    pub length: Option<usize>,
 }
 
 /// Explains packets.
@@ -143,43 +154,110 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// The longest signature of the tool that the User-Agent begins with.
+    /// The signature of the tool that the payload meets. The classifier does not say which: of
+    /// several it is that of the User-Agent, and the longest; where there is none, a detector.
     fn matched(&self, tool: &str, payload: &[u8], parts: &[Part]) -> Option<Matched> {
-        let part = parts.iter().find(|part| part.what == "User-Agent")?;
-        let colon = payload
-            .get(part.at..)?
-            .iter()
-            .position(|byte| *byte == b':')?;
-        let from = part.at + colon + 1;
-        let blanks = payload.get(from..)?.iter();
-        let at = from
-            + blanks
-                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
-                .count();
-        let value = payload.get(at..)?;
-        let end = value.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-        let value = value.get(..end.unwrap_or(value.len()))?.trim_ascii_end();
-        let meets = |signature: &&Signature| {
-            let pattern = signature.pattern.as_bytes();
-            match signature.how {
-                Match::Exact => value.eq_ignore_ascii_case(pattern),
-                Match::Prefix => value
-                    .get(..pattern.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(pattern)),
-            }
-        };
         let of_tool = self.signatures.list.iter().filter(|one| one.tool == tool);
-        let signature = of_tool.filter(meets).max_by_key(|one| one.pattern.len())?;
-        Some(Matched {
-            tool: signature.tool.clone(),
-            kind: signature.kind.name(),
-            field: signature.field(),
-            how: signature.how.name(),
-            pattern: signature.pattern.clone(),
-            at,
-            length: signature.pattern.len(),
-        })
+        let met = of_tool.filter_map(|one| Some((one, place(&one.mark, payload, parts)?)));
+        let rank = |signature: &Signature, place: &Range<usize>| {
+            let is_user_agent = signature.field() == Field::UserAgent.name();
+            (is_user_agent, place.len())
+        };
+        if let Some((signature, place)) = met.max_by_key(|(one, place)| rank(one, place)) {
+            return Some(matched(signature, Some(place)));
+        }
+        let mut of_tool = self.signatures.list.iter().filter(|one| one.tool == tool);
+        let detector = of_tool.find(|one| matches!(one.mark, Mark::Detector(_)))?;
+        Some(matched(detector, None))
     }
+}
+
+/// A signature that named a tool, and where it stands in the payload.
+fn matched(signature: &Signature, place: Option<Range<usize>>) -> Matched {
+    Matched {
+        tool: signature.tool.clone(),
+        kind: signature.kind.name(),
+        sure: signature.sure,
+        field: signature.field(),
+        how: signature.how(),
+        pattern: signature.pattern().to_owned(),
+        at: place.as_ref().map(|place| place.start),
+        length: place.as_ref().map(Range::len),
+    }
+}
+
+/// Where a pattern stands in a payload, if it meets it.
+fn place(mark: &Mark, payload: &[u8], parts: &[Part]) -> Option<Range<usize>> {
+    let Mark::Pattern {
+        field,
+        how,
+        pattern,
+    } = mark
+    else {
+        return None;
+    };
+    let pattern = pattern.as_bytes();
+    let met = |value: Range<usize>| {
+        let text = payload.get(value.clone())?;
+        let at = match how {
+            Match::Exact => text.eq_ignore_ascii_case(pattern).then_some(0),
+            Match::Prefix => text
+                .get(..pattern.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(pattern))
+                .then_some(0),
+            Match::Contains => text
+                .windows(pattern.len())
+                .position(|window| window.eq_ignore_ascii_case(pattern)),
+        }?;
+        let from = value.start + at;
+        Some(from..from + pattern.len())
+    };
+    if *field == Field::Any {
+        return met(0..payload.len());
+    }
+    let is_it = |part: &&Part| match field {
+        Field::RequestUri => part.what == START_LINE,
+        Field::Body => part.what == BODY,
+        header => part.what.eq_ignore_ascii_case(header.name()),
+    };
+    let mut values = parts.iter().filter(is_it).filter_map(|part| match field {
+        Field::RequestUri => request_uri(payload, part.at),
+        Field::Body => Some(part.at..payload.len()),
+        _ => value(payload, part.at),
+    });
+    values.find_map(met)
+}
+
+/// The value of the header field that begins at `at`, without blanks around it, as far as its
+/// first line goes.
+fn value(payload: &[u8], at: usize) -> Option<Range<usize>> {
+    let name = payload.get(at..)?.iter().position(|byte| *byte == b':')?;
+    let from = at + name + 1;
+    let blanks = payload.get(from..)?.iter();
+    let at = from
+        + blanks
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+            .count();
+    let length = line(payload, at)?.trim_ascii_end().len();
+    Some(at..at + length)
+}
+
+/// What stands between the method and the version in the start line that begins at `at`.
+fn request_uri(payload: &[u8], at: usize) -> Option<Range<usize>> {
+    let line = line(payload, at)?.trim_ascii_end();
+    let is_blank = |byte: &u8| *byte == b' ';
+    let method = line.iter().position(is_blank)?;
+    let uri = line[method..line.iter().rposition(is_blank)?].trim_ascii();
+    let from = line[method..].iter().position(|byte| !is_blank(byte))?;
+    let from = at + method + from;
+    (!uri.is_empty()).then_some(from..from + uri.len())
+}
+
+/// What stands from `at` to the end of the line.
+fn line(payload: &[u8], at: usize) -> Option<&[u8]> {
+    let rest = payload.get(at..)?;
+    let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    rest.get(..end.unwrap_or(rest.len()))
 }
 
 impl Engine for Explainer<'_> {
@@ -217,7 +295,11 @@ impl Engine for Explainer<'_> {
 /// What becomes of a packet and why, in words.
 fn verdict(outcome: Outcome, signature: Option<&Matched>) -> String {
     let tool = signature.map_or_else(String::new, |found| {
-        format!(", for {} is a {}", found.tool, found.kind)
+        let but = match found.sure {
+            true => "",
+            false => ", which this signature is not sure of",
+        };
+        format!(", for {} is a {}{but}", found.tool, found.kind)
     });
     match outcome {
         Outcome::Passed => format!("passes: no rule drops it{tool}"),
@@ -273,7 +355,7 @@ fn parts(payload: &[u8], is_request: bool) -> Vec<Part> {
             if !body.is_empty() {
                 parts.push(Part {
                     at: at + length,
-                    what: "body".to_owned(),
+                    what: BODY.to_owned(),
                     text: text(body),
                 });
             }
@@ -282,7 +364,7 @@ fn parts(payload: &[u8], is_request: bool) -> Vec<Part> {
         match parts.last_mut() {
             None => parts.push(Part {
                 at,
-                what: "start line".to_owned(),
+                what: START_LINE.to_owned(),
                 text: text(line),
             }),
             // RFC 3261 section 7.3.1: the line before goes on.
