@@ -200,7 +200,10 @@ fn place(mark: &Mark, payload: &[u8], parts: &[Part]) -> Option<Range<usize>> {
     let met = |value: Range<usize>| {
         let text = payload.get(value.clone())?;
         let at = match how {
-            Match::Exact => text.eq_ignore_ascii_case(pattern).then_some(0),
+            Match::Exact => text
+                .trim_ascii_end()
+                .eq_ignore_ascii_case(pattern)
+                .then_some(0),
             Match::Prefix => text
                 .get(..pattern.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(pattern))
@@ -228,7 +231,7 @@ fn place(mark: &Mark, payload: &[u8], parts: &[Part]) -> Option<Range<usize>> {
     values.find_map(met)
 }
 
-/// The value of the header field that begins at `at`, without blanks around it, as far as its
+/// The value of the header field that begins at `at`, without the blanks before it, as far as its
 /// first line goes.
 fn value(payload: &[u8], at: usize) -> Option<Range<usize>> {
     let name = payload.get(at..)?.iter().position(|byte| *byte == b':')?;
@@ -238,8 +241,7 @@ fn value(payload: &[u8], at: usize) -> Option<Range<usize>> {
         + blanks
             .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
             .count();
-    let length = line(payload, at)?.trim_ascii_end().len();
-    Some(at..at + length)
+    Some(at..at + line(payload, at)?.len())
 }
 
 /// What stands between the method and the version in the start line that begins at `at`.
@@ -396,5 +398,68 @@ fn long_name(name: &str) -> String {
     match (compact, long) {
         (Some((_, long)), _) | (None, Some(long)) => (*long).to_owned(),
         (None, None) => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAYLOAD: &[u8] = b"OPTIONS  sip:nm SIP/2.0\r\nv:SIP/2.0/UDP nm;branch=foo\r\n\
+        f:\r\n <sip:nm@nm>;tag=root\r\nTo: <sip:nm2@nm2>\r\ni: 50000 \r\nCSeq : 42 OPTIONS\r\n\
+        m: <sip:nm@nm>\r\nUser-Agent: Nmap NSE\r\n\r\nFrom: body\r\n";
+
+    #[test]
+    fn patterns_are_found_where_they_stand() {
+        let parts = parts(PAYLOAD, true);
+        for (field, how, pattern, met) in [
+            (Field::RequestUri, Match::Exact, "SIP:NM", Some("sip:nm")),
+            (Field::RequestUri, Match::Exact, "sip:n", None),
+            (
+                Field::Via,
+                Match::Prefix,
+                "sip/2.0/udp nm;",
+                Some("SIP/2.0/UDP nm;"),
+            ),
+            (Field::From, Match::Prefix, "<sip:nm@", Some("<sip:nm@")),
+            (Field::From, Match::Contains, "tag=root", Some("tag=root")),
+            (Field::From, Match::Prefix, "body", None),
+            (
+                Field::To,
+                Match::Exact,
+                "<sip:nm2@nm2>",
+                Some("<sip:nm2@nm2>"),
+            ),
+            (Field::To, Match::Prefix, "<sip:nm@", None),
+            (Field::CallId, Match::Exact, "50000", Some("50000")),
+            (Field::CallId, Match::Exact, "5000", None),
+            (Field::CallId, Match::Prefix, "50000 ", Some("50000 ")),
+            (Field::CSeq, Match::Exact, "42 options", Some("42 OPTIONS")),
+            (
+                Field::Contact,
+                Match::Exact,
+                "<sip:nm@nm>",
+                Some("<sip:nm@nm>"),
+            ),
+            (Field::UserAgent, Match::Prefix, "nmap", Some("Nmap")),
+            (
+                Field::Body,
+                Match::Contains,
+                "from: body",
+                Some("From: body"),
+            ),
+            (Field::Body, Match::Contains, "Nmap NSE", None),
+            (Field::Any, Match::Contains, "nse\r\n", Some("NSE\r\n")),
+        ] {
+            let pattern = pattern.to_owned();
+            let mark = Mark::Pattern {
+                field,
+                how,
+                pattern,
+            };
+            let place = place(&mark, PAYLOAD, &parts);
+            let text = place.map(|place| str::from_utf8(&PAYLOAD[place]).unwrap());
+            assert_eq!(text, met, "{mark:?}");
+        }
     }
 }
