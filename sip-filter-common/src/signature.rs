@@ -12,10 +12,8 @@ use crate::{
     tool::Found,
 };
 
-/// How many patterns a table holds.
+/// How many signatures a table holds.
 pub const MAX_SIGNATURES: usize = 512;
-/// How many numbers signatures have: patterns, and then detectors.
-pub const SIGNATURE_NUMBERS: usize = MAX_SIGNATURES + 16;
 /// The longest pattern, in bytes.
 pub const MAX_PATTERN: usize = 64;
 /// The shortest pattern that a value may begin with, in bytes.
@@ -52,6 +50,7 @@ const FOLD: u64 = swar::splat(0x20);
 
 /// What a signature has found, and which one: one word, for the verifier's sake, and 0 for
 /// nothing.
+#[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hit(u32);
 
@@ -87,7 +86,7 @@ impl Hit {
         Found::from_word(self.0 as u16)
     }
 
-    /// The signature's number: a pattern's below [`MAX_SIGNATURES`], then the detectors'.
+    /// The signature's number, below [`MAX_SIGNATURES`].
     #[inline(always)]
     pub const fn signature(self) -> usize {
         (self.0 >> 16) as usize
@@ -211,8 +210,8 @@ impl core::error::Error for TableError {}
 pub struct SignatureTable {
     /// A bit for each field that has patterns to be contained.
     contained: u64,
-    /// A [`Found`] for each detector; 0 for one that is off.
-    detectors: [u16; 16],
+    /// What each detector names; nothing where it is off.
+    detectors: [Hit; 16],
     /// By field: of a value's first bytes, those that the set of beginnings is asked about; as many
     /// as the field's shortest pattern has, at most [`KEY`].
     keys: [u64; 16],
@@ -235,7 +234,7 @@ const _: () = {
     assert!(PIECES == MAX_SIGNATURES * STRIDE);
     assert!(
         size_of::<SignatureTable>()
-            == 8 + 32
+            == 8 + 64
                 + 128
                 + BEGINNINGS
                 + PIECE_SET
@@ -250,7 +249,7 @@ impl SignatureTable {
     /// No signature.
     pub const EMPTY: Self = Self {
         contained: 0,
-        detectors: [0; 16],
+        detectors: [Hit::NONE; 16],
         keys: [0; 16],
         beginnings: [0; BEGINNINGS],
         piece_set: [0; PIECE_SET],
@@ -272,9 +271,9 @@ impl SignatureTable {
         }; PIECES],
     };
 
-    /// Says what a detector names; `None` turns it off.
-    pub fn set_detector(&mut self, detector: Detector, found: Option<Found>) {
-        self.detectors[detector as usize] = found.map_or(0, Found::word);
+    /// Says what a detector names, under a number of its own among all signatures.
+    pub fn set_detector(&mut self, detector: Detector, number: u16, found: Found) {
+        self.detectors[detector as usize] = Hit::new(found.word(), usize::from(number));
     }
 
     /// Adds a pattern under a number of its own, in any case. Of two patterns that a value begins
@@ -459,8 +458,7 @@ impl SignatureTable {
     /// What the detector with this number names.
     #[inline(always)]
     pub(crate) fn detector(&self, detector: usize) -> Hit {
-        let number = detector & 0xf;
-        Hit::new(self.detectors[number], MAX_SIGNATURES + number)
+        self.detectors[detector & 0xf]
     }
 
     /// Whether a field has patterns to be contained.

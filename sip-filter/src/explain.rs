@@ -1,21 +1,23 @@
 //! Why a packet is what it is: read by the program's own parser and classifier, taken apart for
 //! people. Takes frames or bare payloads and gives an [`Explanation`] of each; decides nothing.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use serde::Serialize;
 use sip_filter_common::{
-    abi::{PortSet, ToolName},
-    classify::{self, Destination, Work, classify},
+    abi::PortSet,
+    classify::{self, Classification, Destination, Work, classify},
+    field::{Field, Match},
     frame::SliceFrame,
     packet::{self, Packet},
     payload::SlicePayload,
-    field::Match,
     signature::SignatureTable,
     verdict::{DropSet, Outcome, decide},
 };
 
 use crate::{
-    config::signatures::{Signature, Signatures, tool_name},
+    config::signatures::{Mark, Signature, Signatures},
     kernel::Load,
     replay::Engine,
     stats::Counters,
@@ -34,6 +36,11 @@ const COMPACT: [(&str, &str); 10] = [
     ("t", "To"),
     ("v", "Via"),
 ];
+
+/// What a request or response begins with.
+const START_LINE: &str = "start line";
+/// What follows the empty line.
+const BODY: &str = "body";
 
 /// Why a packet is what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,24 +81,26 @@ pub struct Matched {
     pub tool: String,
     /// What the tool is used for.
     pub kind: &'static str,
-    /// The field that was looked at.
+    /// Whether no honest program is known to send the same; only then is it dropped.
+    pub sure: bool,
+    /// The field that was looked at, or `detector`.
     pub field: &'static str,
-    /// How the pattern met it.
+    /// How the pattern met it; empty for a detector.
     #[serde(rename = "match")]
     pub how: &'static str,
-    /// The pattern.
+    /// The pattern, or the detector's name.
     pub pattern: String,
-    /// Where the matched bytes begin in the payload.
-    pub at: usize,
+    /// Where the matched bytes begin in the payload; nowhere for a detector, which looks at more
+    /// than one place.
+    pub at: Option<usize>,
     /// How many they are.
-    pub length: usize,
+    pub length: Option<usize>,
 }
 
 /// Explains packets.
 pub struct Explainer<'a> {
     signatures: &'a Signatures,
     table: Box<SignatureTable>,
-    names: Vec<ToolName>,
     drop: DropSet,
     any_port: bool,
     ports: &'a PortSet,
@@ -109,11 +118,10 @@ impl<'a> Explainer<'a> {
     ///
     /// When the signatures do not fit their table.
     pub fn new(load: &Load<'a>, limit: usize) -> Result<Self> {
-        let (table, names) = load.signatures.table(&[])?;
+        let (table, _) = load.signatures.table(&[])?;
         Ok(Self {
             signatures: load.signatures,
             table,
-            names,
             drop: load.drop,
             any_port: load.any_port,
             ports: load.ports,
@@ -125,17 +133,14 @@ impl<'a> Explainer<'a> {
 
     /// Explains a bare payload, as one that arrived at an inspected port.
     pub fn payload(&self, payload: &[u8]) -> Explanation {
-        let found = classify(
-            &SlicePayload(payload),
-            &Destination::NONE,
-            &self.table,
-            &mut Work::EMPTY,
-        );
+        self.explain(payload, &Destination::NONE)
+    }
+
+    fn explain(&self, payload: &[u8], destination: &Destination) -> Explanation {
+        let mut work = Box::new(const { Work::EMPTY });
+        let found = classify(&SlicePayload(payload), destination, &self.table, &mut work);
         let parts = parts(payload, found.class.is_request());
-        let tool = found
-            .tool()
-            .and_then(|tool| tool_name(&self.names[usize::from(tool.tool())]));
-        let signature = tool.and_then(|tool| self.matched(tool, payload, &parts));
+        let signature = self.matched(&found, payload, &parts);
         let outcome = decide(self.drop, found.class, found.tool());
         Explanation {
             packet: 1,
@@ -149,44 +154,107 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// The longest signature of the tool that the User-Agent begins with.
-    fn matched(&self, tool: &str, payload: &[u8], parts: &[Part]) -> Option<Matched> {
-        let part = parts.iter().find(|part| part.what == "User-Agent")?;
-        let colon = payload
-            .get(part.at..)?
-            .iter()
-            .position(|byte| *byte == b':')?;
-        let from = part.at + colon + 1;
-        let blanks = payload.get(from..)?.iter();
-        let at = from
-            + blanks
-                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
-                .count();
-        let value = payload.get(at..)?;
-        let end = value.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-        let value = value.get(..end.unwrap_or(value.len()))?.trim_ascii_end();
-        let meets = |signature: &&Signature| {
-            let pattern = signature.pattern.as_bytes();
-            match signature.how {
-                Match::Contains => false,
-                Match::Exact => value.eq_ignore_ascii_case(pattern),
-                Match::Prefix => value
-                    .get(..pattern.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(pattern)),
-            }
-        };
-        let of_tool = self.signatures.list.iter().filter(|one| one.tool == tool);
-        let signature = of_tool.filter(meets).max_by_key(|one| one.pattern.len())?;
-        Some(Matched {
-            tool: signature.tool.clone(),
-            kind: signature.kind.name(),
-            field: signature.field(),
-            how: signature.how.name(),
-            pattern: signature.pattern.clone(),
-            at,
-            length: signature.pattern.len(),
-        })
+    /// The signature that named the tool.
+    fn matched(
+        &self,
+        found: &Classification,
+        payload: &[u8],
+        parts: &[Part],
+    ) -> Option<Matched> {
+        found.tool()?;
+        let signature = self.signatures.list.get(found.hit.signature())?;
+        Some(matched(signature, place(&signature.mark, payload, parts)))
     }
+}
+
+/// A signature that named a tool, and where it stands in the payload.
+fn matched(signature: &Signature, place: Option<Range<usize>>) -> Matched {
+    Matched {
+        tool: signature.tool.clone(),
+        kind: signature.kind.name(),
+        sure: signature.sure,
+        field: signature.field(),
+        how: signature.how(),
+        pattern: signature.pattern().to_owned(),
+        at: place.as_ref().map(|place| place.start),
+        length: place.as_ref().map(Range::len),
+    }
+}
+
+/// Where a pattern stands in a payload, if it meets it.
+fn place(mark: &Mark, payload: &[u8], parts: &[Part]) -> Option<Range<usize>> {
+    let Mark::Pattern {
+        field,
+        how,
+        pattern,
+    } = mark
+    else {
+        return None;
+    };
+    let pattern = pattern.as_bytes();
+    let met = |value: Range<usize>| {
+        let text = payload.get(value.clone())?;
+        let at = match how {
+            Match::Exact => text
+                .trim_ascii_end()
+                .eq_ignore_ascii_case(pattern)
+                .then_some(0),
+            Match::Prefix => text
+                .get(..pattern.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(pattern))
+                .then_some(0),
+            Match::Contains => text
+                .windows(pattern.len())
+                .position(|window| window.eq_ignore_ascii_case(pattern)),
+        }?;
+        let from = value.start + at;
+        Some(from..from + pattern.len())
+    };
+    if *field == Field::Any {
+        return met(0..payload.len());
+    }
+    let is_it = |part: &&Part| match field {
+        Field::RequestUri => part.what == START_LINE,
+        Field::Body => part.what == BODY,
+        header => part.what.eq_ignore_ascii_case(header.name()),
+    };
+    let mut values = parts.iter().filter(is_it).filter_map(|part| match field {
+        Field::RequestUri => request_uri(payload, part.at),
+        Field::Body => Some(part.at..payload.len()),
+        _ => value(payload, part.at),
+    });
+    values.find_map(met)
+}
+
+/// The value of the header field that begins at `at`, without the blanks before it, as far as its
+/// first line goes.
+fn value(payload: &[u8], at: usize) -> Option<Range<usize>> {
+    let name = payload.get(at..)?.iter().position(|byte| *byte == b':')?;
+    let from = at + name + 1;
+    let blanks = payload.get(from..)?.iter();
+    let at = from
+        + blanks
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+            .count();
+    Some(at..at + line(payload, at)?.len())
+}
+
+/// What stands between the method and the version in the start line that begins at `at`.
+fn request_uri(payload: &[u8], at: usize) -> Option<Range<usize>> {
+    let line = line(payload, at)?.trim_ascii_end();
+    let is_blank = |byte: &u8| *byte == b' ';
+    let method = line.iter().position(is_blank)?;
+    let uri = line[method..line.iter().rposition(is_blank)?].trim_ascii();
+    let from = line[method..].iter().position(|byte| !is_blank(byte))?;
+    let from = at + method + from;
+    (!uri.is_empty()).then_some(from..from + uri.len())
+}
+
+/// What stands from `at` to the end of the line.
+fn line(payload: &[u8], at: usize) -> Option<&[u8]> {
+    let rest = payload.get(at..)?;
+    let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    rest.get(..end.unwrap_or(rest.len()))
 }
 
 impl Engine for Explainer<'_> {
@@ -202,7 +270,11 @@ impl Engine for Explainer<'_> {
         let Some(datagram) = udp.datagram(&frame) else {
             return Ok(());
         };
-        let mut explanation = self.payload(datagram.payload.0);
+        let destination = Destination {
+            address: datagram.destination,
+            port: datagram.port,
+        };
+        let mut explanation = self.explain(datagram.payload.0, &destination);
         let source = std::net::Ipv6Addr::from(datagram.source.octets());
         explanation.packet = self.frames;
         explanation.source = Some(source.to_canonical().to_string());
@@ -224,7 +296,11 @@ impl Engine for Explainer<'_> {
 /// What becomes of a packet and why, in words.
 fn verdict(outcome: Outcome, signature: Option<&Matched>) -> String {
     let tool = signature.map_or_else(String::new, |found| {
-        format!(", for {} is a {}", found.tool, found.kind)
+        let but = match found.sure {
+            true => "",
+            false => ", which this signature is not sure of",
+        };
+        format!(", for {} is a {}{but}", found.tool, found.kind)
     });
     match outcome {
         Outcome::Passed => format!("passes: no rule drops it{tool}"),
@@ -280,7 +356,7 @@ fn parts(payload: &[u8], is_request: bool) -> Vec<Part> {
             if !body.is_empty() {
                 parts.push(Part {
                     at: at + length,
-                    what: "body".to_owned(),
+                    what: BODY.to_owned(),
                     text: text(body),
                 });
             }
@@ -289,7 +365,7 @@ fn parts(payload: &[u8], is_request: bool) -> Vec<Part> {
         match parts.last_mut() {
             None => parts.push(Part {
                 at,
-                what: "start line".to_owned(),
+                what: START_LINE.to_owned(),
                 text: text(line),
             }),
             // RFC 3261 section 7.3.1: the line before goes on.
@@ -321,5 +397,68 @@ fn long_name(name: &str) -> String {
     match (compact, long) {
         (Some((_, long)), _) | (None, Some(long)) => (*long).to_owned(),
         (None, None) => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAYLOAD: &[u8] = b"OPTIONS  sip:nm SIP/2.0\r\nv:SIP/2.0/UDP nm;branch=foo\r\n\
+        f:\r\n <sip:nm@nm>;tag=root\r\nTo: <sip:nm2@nm2>\r\ni: 50000 \r\nCSeq : 42 OPTIONS\r\n\
+        m: <sip:nm@nm>\r\nUser-Agent: Nmap NSE\r\n\r\nFrom: body\r\n";
+
+    #[test]
+    fn patterns_are_found_where_they_stand() {
+        let parts = parts(PAYLOAD, true);
+        for (field, how, pattern, met) in [
+            (Field::RequestUri, Match::Exact, "SIP:NM", Some("sip:nm")),
+            (Field::RequestUri, Match::Exact, "sip:n", None),
+            (
+                Field::Via,
+                Match::Prefix,
+                "sip/2.0/udp nm;",
+                Some("SIP/2.0/UDP nm;"),
+            ),
+            (Field::From, Match::Prefix, "<sip:nm@", Some("<sip:nm@")),
+            (Field::From, Match::Contains, "tag=root", Some("tag=root")),
+            (Field::From, Match::Prefix, "body", None),
+            (
+                Field::To,
+                Match::Exact,
+                "<sip:nm2@nm2>",
+                Some("<sip:nm2@nm2>"),
+            ),
+            (Field::To, Match::Prefix, "<sip:nm@", None),
+            (Field::CallId, Match::Exact, "50000", Some("50000")),
+            (Field::CallId, Match::Exact, "5000", None),
+            (Field::CallId, Match::Prefix, "50000 ", Some("50000 ")),
+            (Field::CSeq, Match::Exact, "42 options", Some("42 OPTIONS")),
+            (
+                Field::Contact,
+                Match::Exact,
+                "<sip:nm@nm>",
+                Some("<sip:nm@nm>"),
+            ),
+            (Field::UserAgent, Match::Prefix, "nmap", Some("Nmap")),
+            (
+                Field::Body,
+                Match::Contains,
+                "from: body",
+                Some("From: body"),
+            ),
+            (Field::Body, Match::Contains, "Nmap NSE", None),
+            (Field::Any, Match::Contains, "nse\r\n", Some("NSE\r\n")),
+        ] {
+            let pattern = pattern.to_owned();
+            let mark = Mark::Pattern {
+                field,
+                how,
+                pattern,
+            };
+            let place = place(&mark, PAYLOAD, &parts);
+            let text = place.map(|place| str::from_utf8(&PAYLOAD[place]).unwrap());
+            assert_eq!(text, met, "{mark:?}");
+        }
     }
 }

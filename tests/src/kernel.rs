@@ -217,7 +217,7 @@ impl Program {
             &SlicePayload(payload),
             &Destination::NONE,
             &self.table,
-            &mut Work::EMPTY,
+            &mut Box::new(const { Work::EMPTY }),
         )
     }
 

@@ -45,8 +45,9 @@ fn signature(tool: &str, kind: &str, pattern: &str) -> String {
     )
 }
 
+/// Nothing built in of the tool holds.
 fn disabled(tool: &str) -> String {
-    format!("[[signature]]\ntool = \"{tool}\"\nfield = \"user-agent\"\ndisabled = true\n\n")
+    format!("[[signature]]\ntool = \"{tool}\"\ndisabled = true\n\n")
 }
 
 fn sip_filter(words: &[&str], file: &Path) -> Finished {
@@ -68,6 +69,26 @@ fn named(capture: &str, own: &Own) -> Vec<(String, String)> {
         .collect()
 }
 
+#[test]
+fn what_is_not_sure_is_named_and_passes() {
+    let unsure = Own::new(&(signature("robot", "dialer", "siprobo/") + "sure = false\n"));
+    let capture = corpus::folder().join("siprobo.pcap");
+    for (own, dropped) in [
+        (&unsure, 0),
+        (&Own::new(&signature("robot", "dialer", "siprobo/")), 1),
+    ] {
+        let capture = capture.to_string_lossy();
+        let words = ["replay", &capture, "--engine", "host", "--format", "json"];
+        let words = [&words[..], &["--drop", "scanners", "--signatures"]].concat();
+        let stats = Stats::read(&sip_filter(&words, &own.path).successful().stdout);
+        assert_eq!(stats.totals.dropped, dropped);
+        assert_eq!(stats.totals.scanner, dropped);
+        let robot = stats.tool("robot");
+        assert_eq!([robot.packets, robot.dropped], [1, dropped]);
+        assert_eq!(robot.kind, "dialer");
+    }
+}
+
 fn pair(tool: &str, kind: &str) -> Vec<(String, String)> {
     vec![(tool.to_owned(), kind.to_owned())]
 }
@@ -78,9 +99,9 @@ fn ones_own_are_added_override_and_disable() {
     assert_eq!(named("siprobo.pcap", &added), pair("robot", "dialer"));
     assert_eq!(named("svmap.pcap", &added), pair("sipvicious", "scanner"));
 
-    // What the file says of the tool is all that holds for it.
-    let overridden = Own::new(&signature("sipvicious", "testtool", "nothing-like-it"));
-    assert_eq!(named("svmap.pcap", &overridden), []);
+    // What the file says of the tool's User-Agent is all that holds for that.
+    let overridden = Own::new(&signature("sipsak", "testtool", "nothing-like-it"));
+    assert_eq!(named("sipsak-usrloc.pcap", &overridden), []);
     let overridden = Own::new(&signature("sipvicious", "testtool", "friendly-scanner"));
     assert_eq!(
         named("svmap.pcap", &overridden),
@@ -101,36 +122,57 @@ fn a_file_that_cannot_be_used_is_refused_with_its_line_and_the_reason() {
     for (text, words) in [
         (
             signature("robot", "worm", "siprobo/"),
-            ["line 1", "no kind `worm`"],
+            ["line 3", "no kind `worm`"],
         ),
         (
             good.clone() + &signature("robot", "dialer", ""),
-            ["line 8", "shorter than 4"],
+            ["line 13", "the pattern is empty"],
         ),
         (
             good.clone() + &signature("robot", "dialer", &"x".repeat(65)),
-            ["line 8", "longer than 64"],
+            ["line 13", "it may have 64"],
         ),
         (
             good.clone() + &good,
-            ["line 8", "signature 1 has the same pattern"],
+            ["line 8", "signature 1 in line 1 has the same field, match"],
         ),
         (
             good.clone() + &good.replace("user-agent", "subject"),
-            ["line 8", "no field `subject`"],
+            ["line 11", "no field `subject`; there are user-agent, from"],
         ),
         (
             good.clone() + "[[signature]]\ntool = \"x\"\n",
-            ["line 8", "missing field `field`"],
+            ["line 8", "it lacks `kind`"],
         ),
         (
             signature("robot", "dialer", "friendly-scanner"),
-            ["built-in signature of sipvicious", "same pattern"],
+            ["line 1", "a built-in signature of `sipvicious` is the same"],
         ),
         (
             good.replace("pattern =", "patern ="),
-            ["line 6", "unknown field `patern`"],
+            ["line 6", "no key `patern`; do you mean `pattern`?"],
         ),
+        (
+            good.replace("\"prefix\"", "\"contains\"")
+                .replace("siprobo/", "robo"),
+            ["line 6", "at least 7 bytes"],
+        ),
+        (
+            good.replace("user-agent", "body"),
+            ["line 6", "use match `contains`"],
+        ),
+        (
+            good.replace("siprobo/", "sip\\trobo"),
+            ["line 6", "control character, 0x09"],
+        ),
+        (
+            "[[signature]]\ntool = \"x\"\nkind = \"dialer\"\ndetector = \"zmap-bear\"\n".to_owned(),
+            [
+                "line 4",
+                "no detector `zmap-bear`; do you mean `zmap-bare`?",
+            ],
+        ),
+        (disabled("sipclii"), ["line 1", "do you mean `sipcli`?"]),
         ("[[signature".to_owned(), ["line 1", ""]),
     ] {
         let own = Own::new(&text);
@@ -159,12 +201,17 @@ fn what_holds_is_listed() {
     let mut lines = done.stdout.lines();
     assert_eq!(
         lines.next(),
-        Some("tool,kind,field,match,pattern,from,note")
+        Some("tool,kind,field,match,pattern,sure,from,note")
     );
     assert_eq!(
         lines.next(),
-        Some("robot,dialer,user-agent,prefix,siprobo/,own,")
+        Some("robot,dialer,user-agent,prefix,siprobo/,true,own,")
     );
+    let listed = |row: &str| lines.clone().any(|line| line.starts_with(row));
+    assert!(listed(
+        "sipcli,dialer,user-agent,prefix,sipcli/,false,built-in,"
+    ));
+    assert!(listed("zmap,scanner,detector,,zmap-bare,false,built-in,"));
     assert!(lines.clone().all(|line| line.contains(",built-in,")));
     assert!(lines.clone().any(|line| line.starts_with("sipvicious,")));
     assert!(!lines.clone().any(|line| line.starts_with("smap,")));

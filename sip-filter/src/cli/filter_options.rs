@@ -57,9 +57,9 @@ pub(super) struct PolicyOptions {
     ports: Ports,
     /// What to drop, separated by commas: scanners, options, malformed
     ///
-    /// scanners: requests of known scanners, crackers, fuzzers and dialers. options: every
-    /// OPTIONS request, those with which PBXes and trunks see whether the other side lives
-    /// included. malformed: what is neither SIP nor a keepalive. nothing: monitor.
+    /// scanners: requests of known scanners, crackers, fuzzers and dialers, where the signature is
+    /// sure. options: every OPTIONS request, those with which PBXes and trunks see whether the
+    /// other side lives included. malformed: what is neither SIP nor a keepalive. nothing: monitor.
     #[arg(long, value_name = "LIST", default_value = "nothing")]
     drop: DropList,
     /// Signatures of your own, before the built-in ones: see `sip-filter signatures --help`

@@ -196,6 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn the_help_of_signatures_names_all_that_can_be_said() {
+        use sip_filter_common::{
+            field::{Detector, Field, Match},
+            tool::Kind,
+        };
+        let mut command = Cli::command();
+        let verb = command.find_subcommand_mut("signatures").unwrap();
+        let help = verb.render_long_help().to_string();
+        let names = Kind::ALL.into_iter().map(Kind::name);
+        let names = names.chain(Field::ALL.into_iter().map(Field::name));
+        let names = names.chain(Match::ALL.into_iter().map(Match::name));
+        for name in names.chain(Detector::ALL.into_iter().map(Detector::name)) {
+            assert!(help.contains(name), "{name}: {help}");
+        }
+    }
+
+    #[test]
     fn wrong_command_lines_are_refused() {
         for line in [
             "",

@@ -16,7 +16,7 @@ use super::{Usage, filter_options::PolicyOptions};
 use crate::{
     capture::Capture,
     config::signatures::{Signature, Signatures},
-    explain::{Explainer, Explanation, Part},
+    explain::{Explainer, Explanation, Matched, Part},
     output::{
         self, Format, Terminal, csv, json,
         table::{self, Layout, thousands},
@@ -33,13 +33,23 @@ use crate::{
 ///   tool    = "sipvicious"        what reports call it
 ///   kind    = "scanner"           scanner, cracker, fuzzer, dialer: dropped by --drop scanners;
 ///                                 testtool, library: counted only
-///   field   = "user-agent"
-///   match   = "prefix"            exact or prefix; letters match in any case
-///   pattern = "friendly-scanner"  1 to 64 bytes, a prefix at least 4
+///   field   = "user-agent"        user-agent, from, to, contact, via, call-id, cseq: what the
+///                                 header field holds, in its compact form too; request-uri; body;
+///                                 any: the whole message
+///   match   = "prefix"            exact, prefix, contains; letters match in any case; body and
+///                                 any can only contain
+///   pattern = "friendly-scanner"  1 to 64 bytes; a prefix has at least 3, contains 7
+///   sure    = true                the default; false: named and counted, but never dropped
 ///   note    = "where this is known from"
 ///
-/// For a tool and field that the file names, its signatures hold in place of the built-in ones.
-/// An entry of tool, field and `disabled = true` alone takes the built-in ones away.
+/// In place of field, match and pattern, a shape that the program knows:
+///
+///   detector = "sipvicious-target"  or sipvicious-shape, sipvicious-tag, svcrack-tag, sippts-branch,
+///                                   metasploit-tag, metasploit-branch, zmap-template, zmap-bare
+///
+/// For a tool and field that the file names, its signatures hold in place of the built-in ones, and
+/// so does the kind; each detector is a field of its own. An entry of tool, field or detector, and
+/// `disabled = true` takes the built-in ones away; without field and detector, all of the tool's.
 #[derive(Debug, clap::Subcommand)]
 #[command(verbatim_doc_comment)]
 #[command(after_help = "\
@@ -188,17 +198,23 @@ fn describe(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
         writeln!(out, "  {at:>5}  {what:16}  {text}")?;
     }
     match signature {
-        Some(found) => writeln!(
-            out,
-            "  signature: {} ({}) by {}, {} {:?}, in bytes {} to {}",
-            found.tool,
-            found.kind,
-            found.field,
-            found.how,
-            found.pattern,
-            found.at,
-            found.at + found.length - 1
-        )?,
+        Some(found) => {
+            let Matched {
+                tool,
+                kind,
+                field,
+                pattern,
+                ..
+            } = found;
+            write!(out, "  signature: {tool} ({kind}) by {field}")?;
+            match (found.at, found.length) {
+                (Some(at), Some(length)) => {
+                    let (how, last) = (found.how, at + length - 1);
+                    writeln!(out, ", {how} {pattern:?}, in bytes {at} to {last}")?;
+                }
+                _ => writeln!(out, " {pattern}")?,
+            }
+        }
         None => writeln!(out, "  signature: none")?,
     }
     writeln!(out, "  verdict: it {verdict}")
@@ -233,7 +249,9 @@ struct Listed {
     field: &'static str,
     #[serde(rename = "match")]
     how: &'static str,
+    /// A detector's name stands here too.
     pattern: String,
+    sure: bool,
     /// `own` or `built-in`.
     from: &'static str,
     note: String,
@@ -245,8 +263,9 @@ impl From<&Signature> for Listed {
             tool: signature.tool.clone(),
             kind: signature.kind.name(),
             field: signature.field(),
-            how: signature.how.name(),
-            pattern: signature.pattern.clone(),
+            how: signature.how(),
+            pattern: signature.pattern().to_owned(),
+            sure: signature.sure,
             from: if signature.own { "own" } else { "built-in" },
             note: signature.note.clone(),
         }
@@ -267,7 +286,7 @@ impl Row for Listed {
         },
         Column {
             name: "field",
-            rank: 3,
+            rank: 1,
             cell: |row| Cell::Text(row.field.to_owned()),
         },
         Column {
@@ -281,8 +300,13 @@ impl Row for Listed {
             cell: |row| Cell::Text(row.pattern.clone()),
         },
         Column {
-            name: "from",
+            name: "sure",
             rank: 2,
+            cell: |row| Cell::Text(row.sure.to_string()),
+        },
+        Column {
+            name: "from",
+            rank: 3,
             cell: |row| Cell::Text(row.from.to_owned()),
         },
         Column {
