@@ -86,7 +86,7 @@ fn write(folder: &Path) -> Result<()> {
     }
     let signatures = Signatures::built_in()?.list;
     for (at, signature) in signatures.iter().enumerate() {
-        let field = format!("{}: {}\r\n", signature.field(), signature.pattern);
+        let field = format!("{}: {}\r\n", signature.field(), signature.pattern());
         write(&seeds.join(format!("field-{at}")), field.as_bytes())?;
     }
     for (at, frame) in frames().iter().enumerate() {
@@ -131,7 +131,7 @@ fn dictionary(signatures: &[Signature]) -> String {
     });
     let fields = signatures
         .iter()
-        .map(|signature| format!("\n{}: {}", signature.field(), signature.pattern));
+        .map(|signature| format!("\n{}: {}", signature.field(), signature.pattern()));
     let words = WORDS.map(str::to_owned).into_iter();
     words.chain(methods).chain(fields).map(line).collect()
 }

@@ -397,7 +397,7 @@ pub fn tool_name(name: &ToolName) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sip_filter_common::{classify::classify, payload::SlicePayload, tool::Found};
+    use sip_filter_common::{classify::{Destination, Work, classify}, payload::SlicePayload, tool::Found};
 
     /// What the classifier finds in a request with this User-Agent.
     fn find(table: &SignatureTable, user_agent: &str) -> Option<Found> {
