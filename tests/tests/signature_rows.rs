@@ -165,8 +165,8 @@ fn named(program: &Program, what: &str, payload: &[u8]) -> Option<Named> {
     assert_eq!(counted, program.decided(host), "{what}");
     assert_eq!(action, counted.action(), "{what}");
     let tool = tool_between(&tools, &program.tool_counts());
-    assert_eq!(tool, host.tool.map(|found| found.tool()), "{what}");
-    let found = host.tool?;
+    assert_eq!(tool, host.tool().map(|found| found.tool()), "{what}");
+    let found = host.tool()?;
     Some(Named {
         tool: program.tool(found.tool()).to_owned(),
         dropped: found.is_hostile(),

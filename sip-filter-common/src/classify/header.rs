@@ -25,7 +25,8 @@ struct Name {
 }
 
 const LETTERS: u64 = 0x2020_2020_2020_2000;
-/// The last four letters of User-Agent, the one name of more than seven.
+/// The last four letters of User-Agent. Of another name of more than seven letters no other begins
+/// alike.
 const TAIL: u32 = u32::from_le_bytes(*b"gent");
 
 const fn name(text: &[u8], field: Field) -> Name {
@@ -66,10 +67,16 @@ static NAMES: [Name; 16] = {
     names[10] = name(b"m", Field::Contact);
     names[11] = name(b"v", Field::Via);
     names[12] = name(b"i", Field::CallId);
+    names[13] = Name {
+        field: MAX_FORWARDS,
+        ..name(b"max-forwards", Field::Any)
+    };
     names
 };
 /// How many of them there are, with the nothing before them.
-const MANY: usize = 13;
+const MANY: usize = 14;
+/// The number of a field at which detectors alone look.
+const MAX_FORWARDS: u8 = 15;
 /// The number of the line that ends the header.
 const END: u8 = 15;
 
@@ -185,6 +192,9 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             work.note(Noted::Via, name_end, behind);
         } else if field == Field::CallId as usize {
             work.note(Noted::CallId, name_end, behind);
+        } else if name.field == MAX_FORWARDS {
+            work.note(Noted::MaxForwards, name_end, behind);
+            continue;
         }
         // A colon and a blank, as nearly always; what is unusual is looked at later.
         let has_blank = payload.is_0((rest >> 8 & 0xff) ^ b' ' as u64);

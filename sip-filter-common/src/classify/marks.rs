@@ -228,7 +228,7 @@ fn via(payload: &impl Payload, work: &mut Work) {
     keep_end(payload, work, Noted::Via);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     let last = word_before(work, end);
-    if last == ALIAS && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a") {
+    if last == ALIAS && has_max_forwards_20(work) && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a") {
         let end = end.wrapping_sub(12);
         let before = word_before(work, end);
         let random = word_before(work, end.wrapping_sub(8));
@@ -271,6 +271,13 @@ fn via(payload: &impl Payload, work: &mut Work) {
     if others == 0 {
         work.keep(Kept::A, Detector::SipptsBranch as usize);
     }
+}
+
+/// Metasploit's and zmap's Max-Forwards.
+#[inline(always)]
+fn has_max_forwards_20(work: &Work) -> bool {
+    let at = work.name_end(Noted::MaxForwards);
+    at != 0 && work.word(at) & swar::mask(5) == swar::word(b": 20\r")
 }
 
 /// Not 0 for every byte but lower-case letters and digits.

@@ -73,10 +73,11 @@ pub(super) enum Noted {
     From,
     Via,
     CallId,
+    MaxForwards,
 }
 
 impl Noted {
-    const COUNT: usize = 3;
+    const COUNT: usize = 4;
 }
 
 impl Place {
@@ -224,6 +225,12 @@ impl Work {
             number: behind.number as u64,
             reserved: 0,
         };
+    }
+
+    /// Where the field's name ends; 0 where it does not stand in the header.
+    #[inline(always)]
+    pub(super) fn name_end(&self, field: Noted) -> usize {
+        self.places[field as usize].name_end as usize & MAX_OFFSET
     }
 
     /// Where the field's value ends, its line end and what follows in folded lines counted: before
