@@ -21,6 +21,8 @@ use sip_filter::{
 use sip_filter_common::{
     abi::{Address, DEFAULT_SOURCES, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
     classify::{Classification, Destination, Work, classify},
+    frame::SliceFrame,
+    packet::{self, Packet},
     payload::SlicePayload,
     signature::SignatureTable,
     sip::MessageClass,
@@ -211,14 +213,34 @@ impl Program {
         }
     }
 
-    /// What the host's classifier says of a payload, with the same signatures.
+    /// What the host's classifier says of a payload that was sent nowhere, with the same signatures.
     pub fn host(&self, payload: &[u8]) -> Classification {
-        classify(
-            &SlicePayload(payload),
-            &Destination::NONE,
-            &self.table,
-            &mut Box::new(const { Work::EMPTY }),
-        )
+        self.classify(&SlicePayload(payload), &Destination::NONE)
+    }
+
+    /// What it says of the datagram in a frame.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub fn host_of(&self, frame: &[u8]) -> Classification {
+        let frame = SliceFrame(frame);
+        let Packet::Udp(udp) = packet::parse(&frame) else {
+            panic!("the frame holds no UDP header");
+        };
+        let Some(datagram) = udp.datagram(&frame) else {
+            panic!("the frame holds no datagram");
+        };
+        let destination = Destination {
+            address: datagram.destination,
+            port: datagram.port,
+        };
+        self.classify(&datagram.payload, &destination)
+    }
+
+    fn classify(&self, payload: &SlicePayload<'_>, destination: &Destination) -> Classification {
+        let mut work = Box::new(const { Work::EMPTY });
+        classify(payload, destination, &self.table, &mut work)
     }
 
     /// What is to become of a datagram of which this was found, and be counted of it.

@@ -997,7 +997,7 @@ fn class_of(payload: &[u8]) -> MessageClass {
 
 /// Both classifiers say the same of the payload in this frame, and of the tool.
 fn agree(program: &Program, what: &str, payload: &[u8], frame: &[u8]) {
-    let host = program.host(payload);
+    let host = program.host_of(frame);
     let (totals, tools) = (program.totals(), program.tool_counts());
     let action = program.run(frame);
     let (counted, _) = Counted::between(&totals, &program.totals());

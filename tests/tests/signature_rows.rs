@@ -158,7 +158,7 @@ fn named(program: &Program, what: &str, payload: &[u8]) -> Option<Named> {
         .port(PORT)
         .payload(payload)
         .bytes();
-    let host = program.host(payload);
+    let host = program.host_of(&frame);
     let (totals, tools) = (program.totals(), program.tool_counts());
     let action = program.run(&frame);
     let (counted, _) = Counted::between(&totals, &program.totals());

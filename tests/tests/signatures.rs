@@ -330,7 +330,7 @@ fn a_packet_is_explained_part_by_part() {
     let payload = entry.frames[0].payload();
     let place = |name: &str| said["signature"][name].as_u64().unwrap_or(0) as usize;
     let (at, length) = (place("at"), place("length"));
-    assert_eq!(&payload[at..at + length], b"friendly-scanner");
+    assert_eq!(&payload[at..at + length], b"\"sipvicious\"<sip:100@");
     let parts = said["parts"].as_array().map_or(&[][..], Vec::as_slice);
     assert_eq!(parts[0]["what"], "start line");
     for part in parts {

@@ -9,7 +9,10 @@ use crate::{
 };
 
 /// How many line feeds, what is taken for some, and chunks without any are looked at in one go.
-const MAX_LINES: usize = 64;
+const MAX_LINES: usize = 48;
+/// The same where only a User-Agent is looked for: as many as a frame of 1,500 bytes holds with a
+/// letter between each two.
+const MANY_LINES: usize = 768;
 
 /// What begins a line.
 #[derive(Clone, Copy)]
@@ -46,7 +49,7 @@ const fn name(text: &[u8], field: Field) -> Name {
 }
 
 /// The names: RFC 3261 section 20, and for the compact forms section 7.3.3.
-static NAMES: [Name; 16] = {
+const NAMES: [Name; 16] = {
     let nothing = Name {
         head: 1,
         mask: 0,
@@ -73,6 +76,7 @@ static NAMES: [Name; 16] = {
     };
     names
 };
+static BY_NUMBER: [Name; 16] = NAMES;
 /// How many of them there are, with the nothing before them.
 const MANY: usize = 14;
 /// The number of a field at which detectors alone look.
@@ -166,7 +170,7 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         if kind == 0 || line as u8 != b'\n' {
             continue;
         }
-        let name = &NAMES[(kind & 0xf) as usize];
+        let name = &BY_NUMBER[(kind & 0xf) as usize];
         if (line | LETTERS) & name.mask != name.head {
             if kind == END {
                 let has_cr = ((line >> 8) as u8 == b'\r') as usize;
@@ -212,4 +216,44 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Number, number);
     work.keep(Kept::Candidates, candidates);
+}
+
+/// Looks for a User-Agent alone, behind more lines than are read for all fields: what is made to be
+/// read no further is found all the same.
+#[inline(always)]
+pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
+    const HEAD: u64 = NAMES[1].head;
+    let Cursor {
+        mut mask,
+        mut number,
+    } = work.cursor();
+    let masks = work.kept(Kept::Masks);
+    for _ in payload.rolled(MANY_LINES) {
+        // Without choices but those that end the loop.
+        let half = (mask | mask >> 32) & 0xffff_ffff;
+        let next = work.next(number);
+        mask |= next.mask & payload.mask_if_0(half);
+        number += payload.is_0(half) as usize;
+        if number >= masks {
+            break;
+        }
+        let lowest = payload.opaque(mask & mask.wrapping_neg());
+        mask ^= lowest;
+        let at = payload.opaque((number * CHUNK + place_of(lowest)) as u64) as usize;
+        let line = work.word(at);
+        let is_end = line as u16 == u16::from_le_bytes(*b"\n\n")
+            || line & 0xff_ffff == swar::word(b"\n\r\n");
+        if is_end {
+            break;
+        }
+        let name_end = at + NAMES[1].length as usize;
+        let tail = work.half(name_end.wrapping_sub(4)) | 0x2020_2020;
+        let behind = IS_BEHIND_NAME[work.byte(name_end) as usize] ^ 1;
+        let difference = (line | LETTERS) ^ HEAD | u64::from(tail ^ TAIL) | u64::from(behind);
+        if difference == 0 {
+            work.add_candidate(0, Field::UserAgent as usize, name_end);
+            work.keep(Kept::Candidates, 1);
+            break;
+        }
+    }
 }

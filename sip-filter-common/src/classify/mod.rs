@@ -153,6 +153,10 @@ fn request(
             break;
         }
     }
+    if !is_done(work) {
+        header::find_user_agent(payload, work);
+        value::find(payload, work, table);
+    }
     if !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
         marks::find(payload, destination, work, table);
     }

@@ -255,7 +255,9 @@ impl Work {
             behind.mask |= self.masks[behind.number] & is_over;
             let lowest = behind.mask & behind.mask.wrapping_neg();
             behind.mask ^= lowest;
-            let at = (behind.number * CHUNK + place_of(lowest)) & MAX_OFFSET;
+            // Opaque, or the compiler leaves out the mask, and old verifiers know less than it does.
+            let at = behind.number * CHUNK + place_of(lowest);
+            let at = payload.opaque(at as u64) as usize & MAX_OFFSET;
             let [feed, first, ..] = self.half(at).to_le_bytes();
             if feed == b'\n' && first != b' ' && first != b'\t' {
                 self.keep(Kept::E, at);
@@ -326,6 +328,7 @@ impl Work {
     pub(super) fn read(&mut self, payload: &impl Payload, stop_at: u64) {
         let payload = payload.apart();
         let start = self.kept(Kept::Read) & MAX_OFFSET & !(CHUNK - 1);
+        let before = self.masks[start / CHUNK % MASKS];
         self.keep(Kept::Read, start);
         self.keep(Kept::B, 0);
         for step in payload.rolled(CHUNKS) {
@@ -337,8 +340,12 @@ impl Work {
                 break;
             };
             self.masks[at / CHUNK % MASKS] = mask;
-            if mask & (mask << 1 | mask << 2) & stop_at != 0 {
-                self.keep(Kept::Read, at + CHUNK);
+            let ends = mask & (mask << 1 | mask << 2) & stop_at;
+            if ends != 0 {
+                // What comes behind is looked at when what follows has been read too.
+                let end = ends & ends.wrapping_neg();
+                self.masks[at / CHUNK % MASKS] = mask & (end << 1).wrapping_sub(1);
+                self.keep(Kept::Read, at);
                 self.keep(Kept::Masks, at / CHUNK + 1);
                 break;
             }
@@ -346,6 +353,13 @@ impl Work {
         if self.kept(Kept::B) & 1 != 0 {
             self.read_tail(&payload.apart());
         }
+        // Where the lines of the first chunk, which was read before, have been looked at, those go on
+        // that were put off then.
+        let chunk = start / CHUNK % MASKS;
+        let Cursor { mask, number } = self.cursor();
+        let is_it = payload.mask_if_0((number ^ chunk) as u64);
+        let behind = self.masks[chunk] & !before & is_it;
+        self.keep(Kept::Mask, (mask | behind) as usize);
     }
 
     /// Reads what is left behind the last whole chunk.
