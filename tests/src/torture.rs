@@ -1229,7 +1229,7 @@ mod tests {
                 &SlicePayload(&message.bytes),
                 &Destination::NONE,
                 &SignatureTable::EMPTY,
-                &mut Work::EMPTY,
+                &mut Box::new(const { Work::EMPTY }),
             );
             assert_eq!(found.class, message.class, "{}", message.name);
         }

@@ -150,7 +150,13 @@ const MIX: [Kind; 13] = {
             WouldDrop,
             Signature,
         ),
-        kind(messages::SVMAP_COMPACT, C::Options, None, Passed, Options),
+        kind(
+            messages::SVMAP_COMPACT,
+            C::Options,
+            SIPVICIOUS,
+            WouldDrop,
+            Signature,
+        ),
         kind(messages::SIPSAK, C::Options, SIPSAK, Passed, Options),
         kind(messages::REGISTER, C::Register, None, Passed, Passed),
         kind(messages::OK, C::Response, None, Passed, Passed),
@@ -587,10 +593,13 @@ fn a_sweep_over_all_ports_from_all_cpus_is_counted_by_port() {
         }
     });
     let cpus = cpus().len() as u64;
-    let ports = program.counts().ports;
+    let counts = program.counts();
+    let ports = counts.ports;
     let sum: u64 = ports.values().map(|count| count.packets).sum();
-    assert_eq!(ports.len(), 1 << 16);
-    assert_eq!(sum, cpus << 16);
+    // The kernel may have no memory at hand for so many new ports at once, and says so.
+    let unlisted = counts.totals.unlisted;
+    assert!(ports.len() as u64 + unlisted >= 1 << 16, "{unlisted}");
+    assert_eq!(sum + unlisted, cpus << 16);
 }
 
 // --- As many sources as are remembered -----------------------------------------------------

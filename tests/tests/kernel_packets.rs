@@ -935,7 +935,11 @@ fn the_first_rule_that_matches_gives_the_verdict() {
         ("STUN", messages::STUN, None),
         ("RTP", messages::RTP, None),
         ("HTTP of a scanner", messages::HTTP, None),
-        ("a bare method", messages::BARE_METHOD, None),
+        (
+            "a bare method",
+            messages::BARE_METHOD,
+            Some(("zmap", false)),
+        ),
     ];
     // What each of them meets, in that order.
     let verdicts = [
