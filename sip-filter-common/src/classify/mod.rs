@@ -132,7 +132,7 @@ fn request(
     let start = work.kept(Kept::B) & MAX_OFFSET;
     let uri = work.kept(Kept::C).wrapping_sub(start) & MAX_OFFSET;
     work.clear();
-    work.keep(Kept::C, uri);
+    work.keep(Kept::F, uri);
     let payload = &payload.behind(start);
     for round in payload.rolled(ROUNDS) {
         if !work.is_read() {
@@ -160,6 +160,10 @@ fn request(
     if !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
         marks::find(payload, destination, work, table);
     }
+    if table.looks_inside_any() && !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
+        let uri = work.kept(Kept::F) & MAX_OFFSET;
+        contains::find(payload, work, table, uri);
+    }
     Hit::from_number(work.kept(Kept::Hit) as u64)
 }
 
@@ -167,7 +171,7 @@ fn request(
 #[inline(always)]
 fn note_uri(work: &mut Work, table: &SignatureTable) {
     let field = Field::RequestUri as usize;
-    let uri = work.kept(Kept::C) & MAX_OFFSET;
+    let uri = work.kept(Kept::F) & MAX_OFFSET;
     if table.may_begin(field, signature::salt(Field::RequestUri), work.word(uri)) != 0 {
         let candidates = work.add_candidate(0, field, uri);
         work.keep(Kept::Candidates, candidates);
