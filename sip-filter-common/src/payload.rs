@@ -6,7 +6,11 @@
 
 use core::ops::Range;
 
-use crate::swar;
+use crate::{
+    classify::{Step, Work},
+    signature::SignatureTable,
+    swar,
+};
 
 /// A UDP payload that can be read at any offset, in bytes from its start.
 ///
@@ -63,6 +67,15 @@ pub trait Payload: Sized {
     #[inline(always)]
     fn mask_if_0(&self, number: u64) -> u64 {
         self.opaque(((self.opaque(number).wrapping_sub(1) as i64) >> 63) as u64)
+    }
+
+    /// Takes a [`Step`] on what stands in the room to work in.
+    ///
+    /// In the kernel a step is a function of its own, which the verifier walks once, and not once
+    /// for each way that leads to it.
+    #[inline(always)]
+    fn take(&self, step: Step, work: &mut Work, table: &SignatureTable) {
+        step.take(self, work, table);
     }
 
     /// The numbers below `steps`, for a loop that the compiler must not unroll: it does not know

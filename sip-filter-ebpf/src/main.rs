@@ -23,6 +23,7 @@ mod opaque;
 mod payload;
 mod policy;
 mod source;
+mod step;
 
 use aya_ebpf::{
     bindings::{xdp_action, xdp_md},

@@ -4,12 +4,14 @@ use core::ops::Range;
 
 use sip_filter_common::{
     abi::Address,
+    classify::{Step, Work},
     frame::MAX_HEADERS,
     packet,
     payload::{CHUNK, MAX_OFFSET, Payload},
+    signature::SignatureTable,
 };
 
-use crate::{frame::PacketFrame, opaque};
+use crate::{frame::PacketFrame, opaque, step};
 
 /// A payload begins behind headers of at most [`MAX_HEADERS`] bytes and the UDP header.
 const MAX_PAYLOAD_OFFSET: usize = 2 * (MAX_HEADERS + 1) - 1;
@@ -147,6 +149,11 @@ impl Payload for PacketPayload {
     #[inline(always)]
     fn opaque(&self, number: u64) -> u64 {
         opaque::constant(number as usize) as u64
+    }
+
+    #[inline(always)]
+    fn take(&self, step: Step, _work: &mut Work, _table: &SignatureTable) {
+        step::sip_filter_step(step as u64);
     }
 
     #[inline(always)]

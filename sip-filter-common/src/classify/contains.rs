@@ -19,8 +19,8 @@ const MAX_PIECES: usize = 384;
 /// Finds the first pattern that may be dropped for, or else the first one, that the fields contain,
 /// and keeps it.
 #[inline(always)]
-pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTable, uri: usize) {
-    let spans = work.list_spans(payload, uri);
+pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+    let spans = work.list_spans(payload);
     // Which span is looked at, and where in it.
     work.keep(Kept::A, 0);
     work.keep(Kept::B, work.span(0).start as usize);

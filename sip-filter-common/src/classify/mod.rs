@@ -116,6 +116,49 @@ fn is_bare_options(payload: &impl Payload) -> bool {
         && payload.u32_at(3) == Some(u32::from_le_bytes(*b"IONS"))
 }
 
+/// What is done with the text alone, wherever it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Step {
+    /// Reads lines up to the first value that may be a tool's, and compares it.
+    First = 0,
+    /// Reads lines to the header's end, and compares all values that may be a tool's.
+    All = 1,
+    /// Looks for a User-Agent behind more lines than that.
+    UserAgent = 2,
+    /// Looks into values for patterns that may stand anywhere in them.
+    Inside = 3,
+}
+
+impl Step {
+    /// The step with this discriminant; the last one for any other number.
+    #[inline(always)]
+    pub const fn from_number(number: u64) -> Self {
+        match number {
+            0 => Self::First,
+            1 => Self::All,
+            2 => Self::UserAgent,
+            _ => Self::Inside,
+        }
+    }
+
+    /// Takes it. The payload is asked for nothing that it holds.
+    #[inline(always)]
+    pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+        match self {
+            Self::Inside => {
+                if table.looks_inside_any() {
+                    contains::find(payload, work, table);
+                }
+                return;
+            }
+            Self::UserAgent => header::find_user_agent(payload, work),
+            Self::First | Self::All => header::read(payload, work, table, self == Self::First),
+        }
+        value::find(payload, work, table);
+    }
+}
+
 /// How often the header is read on: at first up to a value that may be a tool's, or to where the
 /// header seems to end; then to the end, whatever stands in between.
 const ROUNDS: usize = 2;
@@ -132,7 +175,8 @@ fn request(
     let start = work.kept(Kept::B) & MAX_OFFSET;
     let uri = work.kept(Kept::C).wrapping_sub(start) & MAX_OFFSET;
     work.clear();
-    work.keep(Kept::F, uri);
+    work.keep(Kept::Uri, uri);
+    work.keep(Kept::Length, payload.len().wrapping_sub(start));
     let payload = &payload.behind(start);
     for round in payload.rolled(ROUNDS) {
         if !work.is_read() {
@@ -147,22 +191,19 @@ fn request(
         if round == 0 {
             note_uri(work, table);
         }
-        header::read(payload, work, table, round == 0);
-        value::find(payload, work, table);
+        payload.take(if round == 0 { Step::First } else { Step::All }, work, table);
         if is_done(work) {
             break;
         }
     }
     if !is_done(work) {
-        header::find_user_agent(payload, work);
-        value::find(payload, work, table);
+        payload.take(Step::UserAgent, work, table);
     }
     if !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
         marks::find(payload, destination, work, table);
     }
     if table.looks_inside_any() && !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
-        let uri = work.kept(Kept::F) & MAX_OFFSET;
-        contains::find(payload, work, table, uri);
+        payload.take(Step::Inside, work, table);
     }
     Hit::from_number(work.kept(Kept::Hit) as u64)
 }
@@ -171,7 +212,7 @@ fn request(
 #[inline(always)]
 fn note_uri(work: &mut Work, table: &SignatureTable) {
     let field = Field::RequestUri as usize;
-    let uri = work.kept(Kept::F) & MAX_OFFSET;
+    let uri = work.kept(Kept::Uri) & MAX_OFFSET;
     if table.may_begin(field, signature::salt(Field::RequestUri), work.word(uri)) != 0 {
         let candidates = work.add_candidate(0, field, uri);
         work.keep(Kept::Candidates, candidates);

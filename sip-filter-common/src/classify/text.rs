@@ -144,6 +144,8 @@ pub(super) enum Kept {
     IsEnded,
     /// Where the body begins.
     Body,
+    /// How long the text is.
+    Length,
     /// How many lines are looked into.
     Inside,
     /// How many candidates there are.
@@ -160,8 +162,8 @@ pub(super) enum Kept {
     D,
     /// As `A`.
     E,
-    /// As `A`.
-    F,
+    /// Where the request URI begins.
+    Uri,
 }
 
 impl Work {
@@ -274,7 +276,8 @@ impl Work {
 
     /// Lists where patterns may be contained; gives how many spans there are.
     #[inline(always)]
-    pub(super) fn list_spans(&mut self, payload: &impl Payload, uri: usize) -> usize {
+    pub(super) fn list_spans(&mut self, payload: &impl Payload) -> usize {
+        let uri = self.kept(Kept::Uri) & MAX_OFFSET;
         let lines = self.kept(Kept::Inside);
         for number in payload.rolled(INSIDE) {
             if number >= lines {
@@ -290,7 +293,7 @@ impl Work {
             };
         }
         let mut number = if lines < INSIDE { lines } else { INSIDE };
-        let length = payload.len();
+        let length = self.kept(Kept::Length) & MAX_OFFSET;
         let body = match self.kept(Kept::IsEnded) {
             0 => length,
             _ => self.kept(Kept::Body),
