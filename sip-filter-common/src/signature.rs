@@ -4,7 +4,6 @@
 //! found by hashing: a small set says whether any pattern of the field begins like it, which
 //! nearly always ends the matter; then a pattern is filed under as many of its first bytes as it
 //! has of 16, 8, 4 or 1. So the cost of a look-up does not depend on how many signatures there are.
-//! What a value contains is found by the four-byte pieces of the patterns, at every fourth byte.
 
 use crate::{
     field::{Detector, Field, Match},
@@ -18,23 +17,12 @@ pub const MAX_SIGNATURES: usize = 512;
 pub const MAX_PATTERN: usize = 64;
 /// The shortest pattern that a value may begin with, in bytes.
 pub const MIN_PREFIX: usize = 3;
-/// The shortest pattern that a value may contain, in bytes: whatever its place in the packet,
-/// one of its first four pieces of [`PIECE`] bytes lies at a multiple of [`STRIDE`].
-pub const MIN_CONTAINS: usize = STRIDE + PIECE - 1;
 /// How many patterns with the same hash a look-up goes through.
 pub const MAX_CHAIN: usize = 8;
-
-/// A piece of a pattern, in bytes.
-const PIECE: usize = 4;
-/// How far the looked-at pieces of a packet are apart, in bytes.
-pub(crate) const STRIDE: usize = 4;
 
 pub(crate) const WORDS: usize = MAX_PATTERN / 8;
 const BUCKETS: usize = 2048;
 const BEGINNINGS: usize = 16384;
-const PIECES: usize = 2048;
-const PIECE_BUCKETS: usize = 4096;
-const PIECE_SET: usize = 16384;
 const NONE: u16 = 0;
 
 /// How many bytes of a value the set of beginnings is asked about, at most.
@@ -132,21 +120,7 @@ pub(crate) struct Entry {
     /// A [`Found`].
     pub(crate) found: u16,
     /// Not 0 where the value must end behind the pattern.
-    pub(crate) is_exact: u8,
-    /// Not 0 where the pattern may stand anywhere in the value.
-    pub(crate) is_contained: u8,
-}
-
-/// A piece of a pattern that a value may contain.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Piece {
-    /// The next piece of the chain plus one, [`NONE`] at its end.
-    pub(crate) next: u16,
-    /// The pattern's entry.
-    pub(crate) entry: u16,
-    /// How far into the pattern it begins, in bytes.
-    pub(crate) back: u32,
+    pub(crate) is_exact: u16,
 }
 
 /// Why a signature cannot be added.
@@ -158,16 +132,15 @@ pub enum TableError {
     Empty,
     /// A prefix is shorter than [`MIN_PREFIX`] bytes.
     TooShort,
-    /// A pattern to be contained is shorter than [`MIN_CONTAINS`] bytes.
-    TooShortToContain,
     /// The pattern is longer than [`MAX_PATTERN`] bytes.
     TooLong,
     /// The pattern holds a byte that no value can: a zero byte, CR or LF.
     Unmatchable,
     /// The pattern begins with a blank, with which no value begins.
     BeginsWithBlank,
-    /// A body and a whole message have no beginning to compare with.
-    OnlyContains,
+    /// Patterns that stand anywhere in a value are not looked for yet; and a body and a whole
+    /// message have no beginning to compare with.
+    NotYet,
     /// More than [`MAX_CHAIN`] patterns share a chain.
     ChainTooLong,
 }
@@ -182,17 +155,15 @@ impl core::fmt::Display for TableError {
                 "the pattern is shorter than {MIN_PREFIX} bytes: ordinary traffic would begin with \
                  it too; make it longer, or exact"
             ),
-            Self::TooShortToContain => write!(
-                f,
-                "the pattern is shorter than {MIN_CONTAINS} bytes: ordinary traffic would contain \
-                 it too"
-            ),
             Self::TooLong => write!(f, "the pattern is longer than {MAX_PATTERN} bytes"),
             Self::Unmatchable => write!(f, "the pattern holds a zero byte or a line end"),
             Self::BeginsWithBlank => {
                 write!(f, "the pattern begins with a blank, which no value does")
             }
-            Self::OnlyContains => write!(f, "fields body and any go with match contains alone"),
+            Self::NotYet => write!(
+                f,
+                "match contains, which fields body and any go with, is not there yet"
+            ),
             Self::ChainTooLong => write!(
                 f,
                 "more than {MAX_CHAIN} patterns of the field begin with the same bytes"
@@ -208,8 +179,6 @@ impl core::error::Error for TableError {}
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureTable {
-    /// A bit for each field that has patterns to be contained.
-    contained: u64,
     /// What each detector names; nothing where it is off.
     detectors: [Hit; 16],
     /// By field: of a value's first bytes, those that the set of beginnings is asked about; as many
@@ -217,30 +186,21 @@ pub struct SignatureTable {
     keys: [u64; 16],
     /// Not 0 at [`beginning`] of each field and first bytes of a pattern.
     beginnings: [u8; BEGINNINGS],
-    /// Not 0 at [`piece_place`] of each piece of a pattern to be contained.
-    piece_set: [u8; PIECE_SET],
     /// The first entry of each chain plus one, [`NONE`] for an empty chain.
     buckets: [u16; BUCKETS],
-    /// The first piece of each chain plus one, [`NONE`] for an empty chain.
-    piece_buckets: [u16; PIECE_BUCKETS],
     entries: [Entry; MAX_SIGNATURES],
-    pieces: [Piece; PIECES],
 }
 
 const _: () = {
     assert!(size_of::<Entry>() == 16 * WORDS + 8);
-    assert!(size_of::<Piece>() == 8);
     assert!(Detector::COUNT <= 16 && Field::COUNT <= 16);
-    assert!(PIECES == MAX_SIGNATURES * STRIDE);
     assert!(
         size_of::<SignatureTable>()
-            == 8 + 64
+            == 64
                 + 128
                 + BEGINNINGS
-                + PIECE_SET
-                + 2 * (BUCKETS + PIECE_BUCKETS)
+                + 2 * BUCKETS
                 + MAX_SIGNATURES * size_of::<Entry>()
-                + PIECES * size_of::<Piece>()
     );
 };
 
@@ -248,13 +208,10 @@ const _: () = {
 impl SignatureTable {
     /// No signature.
     pub const EMPTY: Self = Self {
-        contained: 0,
         detectors: [Hit::NONE; 16],
         keys: [0; 16],
         beginnings: [0; BEGINNINGS],
-        piece_set: [0; PIECE_SET],
         buckets: [NONE; BUCKETS],
-        piece_buckets: [NONE; PIECE_BUCKETS],
         entries: [Entry {
             words: [[u64::MAX; 2]; WORDS],
             next: NONE,
@@ -262,13 +219,7 @@ impl SignatureTable {
             field: 0,
             found: 0,
             is_exact: 0,
-            is_contained: 0,
         }; MAX_SIGNATURES],
-        pieces: [Piece {
-            next: NONE,
-            entry: 0,
-            back: 0,
-        }; PIECES],
     };
 
     /// Says what a detector names, under a number of its own among all signatures.
@@ -310,13 +261,9 @@ impl SignatureTable {
             length: pattern.len() as u8,
             field: field as u8,
             found: found.word(),
-            is_exact: u8::from(how == Match::Exact),
-            is_contained: u8::from(how == Match::Contains),
+            is_exact: u16::from(how == Match::Exact),
         };
-        match how {
-            Match::Contains => self.insert_contained(number, entry, pattern),
-            Match::Exact | Match::Prefix => self.insert_beginning(number, entry, pattern),
-        }
+        self.insert_beginning(number, entry, pattern)
     }
 
     fn insert_beginning(
@@ -359,7 +306,7 @@ impl SignatureTable {
 
     /// Makes the set of beginnings anew: a shorter pattern than before makes it ask about less.
     fn file_beginnings(&mut self) {
-        let begins = |entry: &&Entry| entry.length != 0 && entry.is_contained == 0;
+        let begins = |entry: &&Entry| entry.length != 0;
         self.keys = [0; 16];
         for field in 1..Field::COUNT {
             let of_field = |entry: &&Entry| begins(entry) && usize::from(entry.field) == field;
@@ -379,50 +326,6 @@ impl SignatureTable {
             }
         }
     }
-
-    fn insert_contained(
-        &mut self,
-        number: u16,
-        entry: Entry,
-        pattern: &[u8],
-    ) -> Result<(), TableError> {
-        // Of the pieces that lie alike, those whose chains are shortest.
-        let mut chosen = [(0, 0_u32); STRIDE];
-        for (phase, chosen) in chosen.iter_mut().enumerate() {
-            let pieces = (phase..=pattern.len() - PIECE).step_by(STRIDE);
-            let piece = |at: usize| swar::word(&pattern[at..at + PIECE]) as u32;
-            let best = pieces
-                .map(|at| (self.chain_length(piece_bucket(piece(at))), at, piece(at)))
-                .min();
-            match best {
-                Some((chain, at, piece)) if chain < MAX_CHAIN => *chosen = (at, piece),
-                _ => return Err(TableError::ChainTooLong),
-            }
-        }
-        for (phase, (at, piece)) in chosen.into_iter().enumerate() {
-            let place = usize::from(number) * STRIDE + phase;
-            let bucket = piece_bucket(piece);
-            self.pieces[place] = Piece {
-                next: self.piece_buckets[bucket],
-                entry: number,
-                back: at as u32,
-            };
-            self.piece_buckets[bucket] = place as u16 + 1;
-            self.piece_set[piece_place(piece)] = 1;
-        }
-        self.entries[usize::from(number)] = entry;
-        self.contained |= 1 << entry.field;
-        Ok(())
-    }
-
-    fn chain_length(&self, bucket: usize) -> usize {
-        let (mut at, mut length) = (self.piece_buckets[bucket], 0);
-        while at != NONE {
-            at = self.pieces[usize::from(at - 1)].next;
-            length += 1;
-        }
-        length
-    }
 }
 
 /// Whether a pattern may be added, other patterns apart.
@@ -441,10 +344,10 @@ pub fn check(field: Field, how: Match, pattern: &[u8]) -> Result<(), TableError>
         return Err(TableError::Unmatchable);
     }
     match how {
-        Match::Contains if pattern.len() < MIN_CONTAINS => Err(TableError::TooShortToContain),
+        Match::Contains => Err(TableError::NotYet),
         Match::Prefix if pattern.len() < MIN_PREFIX => Err(TableError::TooShort),
         Match::Exact | Match::Prefix if matches!(field, Field::Any | Field::Body) => {
-            Err(TableError::OnlyContains)
+            Err(TableError::NotYet)
         }
         Match::Exact | Match::Prefix if matches!(pattern[0], b' ' | b'\t') => {
             Err(TableError::BeginsWithBlank)
@@ -459,24 +362,6 @@ impl SignatureTable {
     #[inline(always)]
     pub(crate) fn detector(&self, detector: usize) -> Hit {
         self.detectors[detector & 0xf]
-    }
-
-    /// Whether a field has patterns to be contained.
-    #[inline(always)]
-    pub(crate) fn looks_inside(&self, field: usize) -> bool {
-        self.contained >> (field & 0xf) & 1 != 0
-    }
-
-    /// Whether any field has patterns to be contained.
-    #[inline(always)]
-    pub(crate) fn looks_inside_any(&self) -> bool {
-        self.contained != 0
-    }
-
-    /// Whether fields have patterns to be contained that are beyond the header.
-    #[inline(always)]
-    pub(crate) fn looks_behind_header(&self) -> bool {
-        self.contained & (1 << Field::Body as u32 | 1 << Field::Any as u32) != 0
     }
 
     /// Not 0 where a pattern of the field, whose [`salt`] is `salt`, may begin like a value whose first
@@ -499,24 +384,6 @@ impl SignatureTable {
     pub(crate) fn entry(&self, number: usize) -> &Entry {
         // Masked, which the verifier follows better than a comparison.
         &self.entries[number.wrapping_sub(1) % MAX_SIGNATURES]
-    }
-
-    /// Not 0 where these four bytes may be a piece of a pattern.
-    #[inline(always)]
-    pub(crate) fn may_be_piece(&self, bytes: u32) -> u8 {
-        self.piece_set[piece_place(bytes)]
-    }
-
-    /// The first piece with these bytes, plus one.
-    #[inline(always)]
-    pub(crate) fn first_piece(&self, bytes: u32) -> usize {
-        self.piece_buckets[piece_bucket(bytes)] as usize
-    }
-
-    /// A piece, from its number plus one.
-    #[inline(always)]
-    pub(crate) fn piece(&self, number: usize) -> &Piece {
-        &self.pieces[number.wrapping_sub(1) % PIECES]
     }
 }
 
@@ -564,16 +431,6 @@ pub(crate) const fn salt(field: Field) -> u64 {
 #[inline(always)]
 fn beginning(salt: u64, head: u64, key: u64) -> usize {
     hash(((head | FOLD) & key) ^ salt, BEGINNINGS)
-}
-
-#[inline(always)]
-fn piece_place(bytes: u32) -> usize {
-    hash(bytes as u64 | FOLD & 0xffff_ffff, PIECE_SET)
-}
-
-#[inline(always)]
-fn piece_bucket(bytes: u32) -> usize {
-    hash(bytes as u64 | FOLD & 0xffff_ffff, PIECE_BUCKETS)
 }
 
 // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.

@@ -200,9 +200,6 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             work.note(Noted::MaxForwards, name_end, behind);
             continue;
         }
-        if table.looks_inside(field) {
-            work.note_inside(field, name_end, behind);
-        }
         // A colon and a blank, as nearly always; what is unusual is looked at later.
         let has_blank = payload.is_0((rest >> 8 & 0xff) ^ b' ' as u64);
         let value = rest >> (8 + 8 * has_blank);

@@ -9,7 +9,6 @@
 //! compared at once: most tools say who they are in one of the first lines, and then nothing else
 //! need be read.
 
-mod contains;
 mod header;
 mod marks;
 mod start_line;
@@ -126,8 +125,6 @@ pub enum Step {
     All = 1,
     /// Looks for a User-Agent behind more lines than that.
     UserAgent = 2,
-    /// Looks into values for patterns that may stand anywhere in them.
-    Inside = 3,
 }
 
 impl Step {
@@ -137,8 +134,7 @@ impl Step {
         match number {
             0 => Self::First,
             1 => Self::All,
-            2 => Self::UserAgent,
-            _ => Self::Inside,
+            _ => Self::UserAgent,
         }
     }
 
@@ -146,12 +142,6 @@ impl Step {
     #[inline(always)]
     pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
         match self {
-            Self::Inside => {
-                if table.looks_inside_any() {
-                    contains::find(payload, work, table);
-                }
-                return;
-            }
             Self::UserAgent => header::find_user_agent(payload, work),
             Self::First | Self::All => header::read(payload, work, table, self == Self::First),
         }
@@ -176,16 +166,11 @@ fn request(
     let uri = work.kept(Kept::C).wrapping_sub(start) & MAX_OFFSET;
     work.clear();
     work.keep(Kept::Uri, uri);
-    work.keep(Kept::Length, payload.len().wrapping_sub(start));
+
     let payload = &payload.behind(start);
     for round in payload.rolled(ROUNDS) {
         if !work.is_read() {
-            // Patterns to be contained may be anywhere.
-            let stop_at = if round > 0 || table.looks_behind_header() {
-                0
-            } else {
-                u64::MAX
-            };
+            let stop_at = if round > 0 { 0 } else { u64::MAX };
             work.read(payload, stop_at);
         }
         if round == 0 {
@@ -201,9 +186,6 @@ fn request(
     }
     if !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
         marks::find(payload, destination, work, table);
-    }
-    if table.looks_inside_any() && !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
-        payload.take(Step::Inside, work, table);
     }
     Hit::from_number(work.kept(Kept::Hit) as u64)
 }

@@ -5,7 +5,6 @@
 //! anywhere without asking where the packet ends, which the verifier would have to follow.
 
 use crate::{
-    field::Field,
     payload::{CHUNK, MAX_OFFSET, Payload, last_word},
     swar,
 };
@@ -64,23 +63,7 @@ pub(super) struct Place {
     /// The line ends behind it in the chunk in which it begins, and that chunk's number.
     mask: u64,
     number: u64,
-    /// The field, where it is not said by where this stands.
-    field: u64,
-}
-
-/// In how many lines it is looked what they contain: a power of two.
-const INSIDE: usize = 8;
-/// Room for spans: these lines, the request URI, the body and the whole text.
-const SPANS: usize = 16;
-
-/// A part of the text in which patterns of a field may be contained.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
-    pub(super) field: u32,
-    reserved: u32,
+    reserved: u64,
 }
 
 /// The fields of which it is noted where they stand.
@@ -102,7 +85,7 @@ impl Place {
         name_end: 0,
         mask: 0,
         number: 0,
-        field: 0,
+        reserved: 0,
     };
 }
 
@@ -117,10 +100,6 @@ pub struct Work {
     masks: [u64; MASKS],
     /// By [`Noted`].
     places: [Place; Noted::COUNT],
-    /// Lines of fields in which patterns may be contained.
-    inside: [Place; INSIDE],
-    /// Where patterns may be contained.
-    spans: [Span; SPANS],
     /// Values that may begin like a pattern: field and where the name ends.
     pub(super) candidates: [u64; CANDIDATES],
     /// Chains of patterns, with the value that is compared with them.
@@ -144,10 +123,6 @@ pub(super) enum Kept {
     IsEnded,
     /// Where the body begins.
     Body,
-    /// How long the text is.
-    Length,
-    /// How many lines are looked into.
-    Inside,
     /// How many candidates there are.
     Candidates,
     /// What has been found.
@@ -172,13 +147,6 @@ impl Work {
         text: [0; MAX_OFFSET + 1 + BEHIND],
         masks: [0; MASKS],
         places: [Place::NOWHERE; Noted::COUNT],
-        inside: [Place::NOWHERE; INSIDE],
-        spans: [Span {
-            start: 0,
-            end: 0,
-            field: 0,
-            reserved: 0,
-        }; SPANS],
         candidates: [0; CANDIDATES],
         chains: [0; 4 * CANDIDATES],
         kept: [0; 24],
@@ -257,75 +225,8 @@ impl Work {
             name_end: name_end as u64,
             mask: behind.mask,
             number: behind.number as u64,
-            field: 0,
+            reserved: 0,
         };
-    }
-
-    /// Notes a line that is looked into later.
-    #[inline(always)]
-    pub(super) fn note_inside(&mut self, field: usize, name_end: usize, behind: Cursor) {
-        let number = self.kept(Kept::Inside);
-        self.inside[number % INSIDE] = Place {
-            name_end: name_end as u64,
-            mask: behind.mask,
-            number: behind.number as u64,
-            field: field as u64,
-        };
-        self.keep(Kept::Inside, number + 1);
-    }
-
-    /// Lists where patterns may be contained; gives how many spans there are.
-    #[inline(always)]
-    pub(super) fn list_spans(&mut self, payload: &impl Payload) -> usize {
-        let uri = self.kept(Kept::Uri) & MAX_OFFSET;
-        let lines = self.kept(Kept::Inside);
-        for number in payload.rolled(INSIDE) {
-            if number >= lines {
-                break;
-            }
-            let place = self.inside[number % INSIDE];
-            let end = self.end_of(payload, place);
-            self.spans[number % SPANS] = Span {
-                start: place.name_end as u32,
-                end: end as u32,
-                field: place.field as u32,
-                reserved: 0,
-            };
-        }
-        let mut number = if lines < INSIDE { lines } else { INSIDE };
-        let length = self.kept(Kept::Length) & MAX_OFFSET;
-        let body = match self.kept(Kept::IsEnded) {
-            0 => length,
-            _ => self.kept(Kept::Body),
-        };
-        // The start line ends with the first line feed.
-        let first = Place {
-            name_end: uri as u64,
-            mask: self.masks[0],
-            number: 0,
-            field: 0,
-        };
-        let first = self.end_of(payload, first);
-        for (field, start, end) in [
-            (Field::RequestUri, uri, first),
-            (Field::Body, body, length),
-            (Field::Any, 0, length),
-        ] {
-            self.spans[number % SPANS] = Span {
-                start: start as u32,
-                end: end as u32,
-                field: field as u32,
-                reserved: 0,
-            };
-            number += 1;
-        }
-        number
-    }
-
-    /// A span, from [`Work::list_spans`].
-    #[inline(always)]
-    pub(super) fn span(&self, number: usize) -> Span {
-        self.spans[number % SPANS]
     }
 
     /// Where the field's name ends; 0 where it does not stand in the header.
@@ -340,11 +241,6 @@ impl Work {
     #[inline(always)]
     pub(super) fn end(&mut self, payload: &impl Payload, field: Noted) -> usize {
         let place = self.places[field as usize];
-        self.end_of(payload, place)
-    }
-
-    #[inline(always)]
-    fn end_of(&mut self, payload: &impl Payload, place: Place) -> usize {
         self.keep(Kept::E, 0);
         if place.name_end == 0 {
             return 0;
@@ -384,7 +280,6 @@ impl Work {
             Kept::Masks,
             Kept::Mask,
             Kept::IsEnded,
-            Kept::Inside,
             Kept::Candidates,
             Kept::Hit,
         ] {
