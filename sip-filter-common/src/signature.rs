@@ -196,11 +196,7 @@ const _: () = {
     assert!(Detector::COUNT <= 16 && Field::COUNT <= 16);
     assert!(
         size_of::<SignatureTable>()
-            == 64
-                + 128
-                + BEGINNINGS
-                + 2 * BUCKETS
-                + MAX_SIGNATURES * size_of::<Entry>()
+            == 64 + 128 + BEGINNINGS + 2 * BUCKETS + MAX_SIGNATURES * size_of::<Entry>()
     );
 };
 
@@ -317,11 +313,13 @@ impl SignatureTable {
         self.beginnings = [0; BEGINNINGS];
         for entry in self.entries.iter().filter(begins) {
             let field = usize::from(entry.field);
-            self.beginnings[beginning((field as u64) << 56, entry.words[0][0], self.keys[field])] = 1;
+            self.beginnings[beginning((field as u64) << 56, entry.words[0][0], self.keys[field])] =
+                1;
         }
         // Where a field has no patterns, every value would ask for the same place.
         for field in 1..Field::COUNT {
-            if self.keys[field] == 0 && self.beginnings[beginning((field as u64) << 56, 0, 0)] != 0 {
+            if self.keys[field] == 0 && self.beginnings[beginning((field as u64) << 56, 0, 0)] != 0
+            {
                 self.keys[field] = swar::mask(KEY);
             }
         }

@@ -2,10 +2,7 @@
 
 use core::ops::Range;
 
-use sip_filter_common::{
-    classify::Step,
-    payload::Payload,
-};
+use sip_filter_common::{classify::Step, payload::Payload};
 
 use crate::{maps, opaque, policy};
 

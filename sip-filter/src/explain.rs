@@ -155,12 +155,7 @@ impl<'a> Explainer<'a> {
     }
 
     /// The signature that named the tool.
-    fn matched(
-        &self,
-        found: &Classification,
-        payload: &[u8],
-        parts: &[Part],
-    ) -> Option<Matched> {
+    fn matched(&self, found: &Classification, payload: &[u8], parts: &[Part]) -> Option<Matched> {
         found.tool()?;
         let signature = self.signatures.list.get(found.hit.signature())?;
         Some(matched(signature, place(&signature.mark, payload, parts)))

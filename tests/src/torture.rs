@@ -1216,7 +1216,11 @@ fn from_hex(digits: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use sip_filter_common::{classify::{Destination, Work, classify}, payload::SlicePayload, signature::SignatureTable};
+    use sip_filter_common::{
+        classify::{Destination, Work, classify},
+        payload::SlicePayload,
+        signature::SignatureTable,
+    };
 
     use super::*;
 

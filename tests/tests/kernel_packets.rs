@@ -1009,7 +1009,11 @@ fn agree(program: &Program, what: &str, payload: &[u8], frame: &[u8]) {
     let text = payload.escape_ascii();
     assert_eq!(counted, program.decided(host), "{what}: {text}");
     assert_eq!(action, counted.action(), "{what}: {text}");
-    assert_eq!(tool, host.tool().map(|found| found.tool()), "{what}: {text}");
+    assert_eq!(
+        tool,
+        host.tool().map(|found| found.tool()),
+        "{what}: {text}"
+    );
 }
 
 #[test]

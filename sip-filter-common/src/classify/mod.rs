@@ -176,7 +176,11 @@ fn request(
         if round == 0 {
             note_uri(work, table);
         }
-        payload.take(if round == 0 { Step::First } else { Step::All }, work, table);
+        payload.take(
+            if round == 0 { Step::First } else { Step::All },
+            work,
+            table,
+        );
         if is_done(work) {
             break;
         }
@@ -204,6 +208,5 @@ fn note_uri(work: &mut Work, table: &SignatureTable) {
 /// Whether nothing is left to find in the header.
 #[inline(always)]
 fn is_done(work: &Work) -> bool {
-    work.kept(Kept::IsEnded) & 1 != 0
-        || Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile()
+    work.kept(Kept::IsEnded) & 1 != 0 || Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile()
 }

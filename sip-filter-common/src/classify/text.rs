@@ -164,7 +164,12 @@ impl Work {
     pub(super) fn word_behind(&self, at: usize, words: usize) -> u64 {
         const { assert!(BEHIND >= 64 + 16) };
         // SAFETY: `words` is below 9 wherever this is called.
-        unsafe { self.pointer(at).add(8 * words).cast::<u64>().read_unaligned() }
+        unsafe {
+            self.pointer(at)
+                .add(8 * words)
+                .cast::<u64>()
+                .read_unaligned()
+        }
     }
 
     /// Four bytes of the text from `at`.

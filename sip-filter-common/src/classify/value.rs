@@ -29,7 +29,9 @@ pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         // begins. Entry 0 is compared too, and found to be of no field.
         let mut compared = work.kept(Kept::A) as u64;
         let is_over = payload.mask_if_0(compared & 0xffff);
-        let are_left = payload.opaque(chain.wrapping_sub(chains) as u64 >> 63).wrapping_neg();
+        let are_left = payload
+            .opaque(chain.wrapping_sub(chains) as u64 >> 63)
+            .wrapping_neg();
         if payload.opaque(is_over & !are_left) != 0 {
             break;
         }

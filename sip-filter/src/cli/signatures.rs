@@ -34,11 +34,9 @@ use crate::{
 ///   kind    = "scanner"           scanner, cracker, fuzzer, dialer: dropped by --drop scanners;
 ///                                 testtool, library: counted only
 ///   field   = "user-agent"        user-agent, from, to, contact, via, call-id, cseq: what the
-///                                 header field holds, in its compact form too; request-uri; body;
-///                                 any: the whole message
-///   match   = "prefix"            exact, prefix, contains; letters match in any case; body and
-///                                 any can only contain
-///   pattern = "friendly-scanner"  1 to 64 bytes; a prefix has at least 3, contains 7
+///                                 header field holds, in its compact form too; request-uri
+///   match   = "prefix"            exact, prefix; letters match in any case
+///   pattern = "friendly-scanner"  1 to 64 bytes; a prefix has at least 3
 ///   sure    = true                the default; false: named and counted, but never dropped
 ///   note    = "where this is known from"
 ///

@@ -111,7 +111,12 @@ impl Host {
             address: datagram.destination,
             port: datagram.port,
         };
-        classify::classify(&datagram.payload, &destination, &self.signatures, &mut self.work)
+        classify::classify(
+            &datagram.payload,
+            &destination,
+            &self.signatures,
+            &mut self.work,
+        )
     }
 
     /// Counts an inspected datagram.

@@ -367,5 +367,15 @@ fn possible(field: Field, how: Match, pattern: &str) -> Result<(), String> {
     if how == Match::Exact && pattern.ends_with(' ') {
         return Err("the pattern ends with a blank, which is no part of a value".to_owned());
     }
+    if contains {
+        return Err(format!(
+            "match `{}`, and fields `{}` and `{}` with it, are not there yet: use `{}` or `{}`",
+            Match::Contains.name(),
+            Field::Body.name(),
+            Field::Any.name(),
+            Match::Prefix.name(),
+            Match::Exact.name()
+        ));
+    }
     Ok(())
 }

@@ -397,7 +397,11 @@ pub fn tool_name(name: &ToolName) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sip_filter_common::{classify::{Destination, Work, classify}, payload::SlicePayload, tool::Found};
+    use sip_filter_common::{
+        classify::{Destination, Work, classify},
+        payload::SlicePayload,
+        tool::Found,
+    };
 
     /// What the classifier finds in a request with this User-Agent.
     fn find(table: &SignatureTable, user_agent: &str) -> Option<Found> {
@@ -553,11 +557,10 @@ mod tests {
             for how in Match::ALL {
                 let file = entry("field", &format!("field = \"{}\"", field.name()))
                     .replace("\"prefix\"", &format!("\"{}\"", how.name()));
-                let only_contains = matches!(field, Field::Body | Field::Any);
                 let read = Signatures::parse(&file);
                 assert_eq!(
                     read.is_ok(),
-                    !only_contains || how == Match::Contains,
+                    !matches!(field, Field::Body | Field::Any) && how != Match::Contains,
                     "{file}{read:?}"
                 );
             }
@@ -738,6 +741,8 @@ mod tests {
             ("from", "prefix", r"abc\u007f", "control character, 0x7f"),
             ("from", "prefix", " abc", "begins with a blank"),
             ("from", "exact", "abc ", "ends with a blank"),
+            ("from", "contains", "abcdefg", "not there yet"),
+            ("any", "contains", "abcdefg", "not there yet"),
         ] {
             let line = format!("pattern = \"{pattern}\"");
             let file = entry("pattern", &line)
@@ -751,8 +756,6 @@ mod tests {
             ("from", "prefix", "abc"),
             ("from", "prefix", "ab "),
             ("from", "exact", "a"),
-            ("from", "contains", "abcdefg"),
-            ("from", "contains", " abcdef"),
             ("from", "prefix", &long[1..]),
         ] {
             let file = entry("pattern", &format!("pattern = \"{pattern}\""))
