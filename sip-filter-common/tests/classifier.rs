@@ -3,14 +3,18 @@
 //! What is right stands in RFC 3261 unless said otherwise; where the classifier looks no further
 //! than some limit, the limit has a name here.
 
+use std::cell::RefCell;
+
 use sip_filter_common::{
-    classify::{classify, starts_like_sip},
+    classify::{self, Classification, Destination, Work, starts_like_sip},
+    field::{Field, Match},
     payload::SlicePayload,
     signature::{
-        MAX_CHAIN, MAX_PATTERN, MAX_SIGNATURES, MIN_PATTERN, Match, SignatureTable, TableError,
+        MAX_CHAIN, MAX_PATTERN, MAX_SIGNATURES, MIN_CONTAINS, MIN_PREFIX, SignatureTable,
+        TableError,
     },
     sip::MessageClass,
-    tool::{Kind, MAX_TOOLS},
+    tool::{Found, Kind, MAX_TOOLS},
     verdict::{DropSet, Outcome, decide},
 };
 
@@ -20,15 +24,41 @@ const LINE_ENDS: usize = 32;
 const LONGEST_METHOD: usize = 64;
 /// The longest first line, with its line end, of a request that its first bytes leave open.
 const LONGEST_LINE: usize = 512;
-/// How far into the payload a User-Agent is found: so many bytes before its name's line end.
-const SEARCHED: usize = 4096;
+/// The longest payload whose header is searched.
+const SEARCHED: usize = 9215;
 /// How many blanks may stand on either side of the colon.
-const BLANKS: usize = 32;
-/// The search goes eight bytes at a time: what depends on the place does so modulo this.
-const STRIDE: usize = 8;
+const BLANKS: usize = 64;
+/// How often a line may be folded on either side of the colon.
+const FOLDS: usize = 8;
+/// How many blanks may stand behind an exact value.
+const TRAILING: usize = 7;
+/// The search goes so many bytes at a time: what depends on the place does so modulo this.
+const CHUNK: usize = 64;
+/// Behind so many lines every field is still found, and behind this many a User-Agent alone.
+const LINES: [usize; 2] = [90, 100];
+
+fn room() -> Box<Work> {
+    Box::new(const { Work::EMPTY })
+}
+
+thread_local! {
+    /// Never cleared, as in the kernel.
+    static USED: RefCell<Box<Work>> = RefCell::new(room());
+}
+
+/// What the payload is. What was in the room before makes no difference.
+fn classify(payload: &[u8], destination: &Destination, table: &SignatureTable) -> Classification {
+    let payload = SlicePayload(payload);
+    let classified = classify::classify(&payload, destination, table, &mut room());
+    let again = USED.with_borrow_mut(|work| classify::classify(&payload, destination, table, work));
+    let text = payload.0.escape_ascii();
+    assert_eq!(classified, again, "in a room that was used before: {text}");
+    classified
+}
 
 fn class(payload: impl AsRef<[u8]>) -> MessageClass {
-    classify(&SlicePayload(payload.as_ref()), &SignatureTable::EMPTY).class
+    static NOTHING: SignatureTable = SignatureTable::EMPTY;
+    classify(payload.as_ref(), &Destination::NONE, &NOTHING).class
 }
 
 /// Each payload is what its row says.
@@ -537,14 +567,25 @@ fn on_any_port_sip_is_told_by_its_first_bytes() {
 const SCANNER: u8 = 1;
 const PHONE: u8 = 2;
 
-fn table(signatures: &[(&str, Match, u8)]) -> SignatureTable {
+/// A table of scanners, each known by one field.
+fn table_of(signatures: &[(Field, Match, &str, u8)]) -> SignatureTable {
     let mut table = SignatureTable::EMPTY;
-    for (pattern, how, tool) in signatures {
-        if let Err(error) = table.insert(pattern.as_bytes(), *how, *tool, Kind::Scanner) {
+    for (number, (field, how, pattern, tool)) in (0..).zip(signatures) {
+        let found = Found::new(*tool, Kind::Scanner);
+        if let Err(error) = table.insert(number, *field, *how, pattern.as_bytes(), found) {
             panic!("{pattern}: {error}");
         }
     }
     table
+}
+
+/// A table of scanners, each known by its User-Agent.
+fn table(signatures: &[(&str, Match, u8)]) -> SignatureTable {
+    let signatures = signatures.iter();
+    let signatures: Vec<_> = signatures
+        .map(|(pattern, how, tool)| (Field::UserAgent, *how, *pattern, *tool))
+        .collect();
+    table_of(&signatures)
 }
 
 fn scanners() -> SignatureTable {
@@ -556,7 +597,7 @@ fn scanners() -> SignatureTable {
 
 /// The tool that the payload names.
 fn tool(payload: impl AsRef<[u8]>, table: &SignatureTable) -> Option<u8> {
-    let found = classify(&SlicePayload(payload.as_ref()), table).tool;
+    let found = classify(payload.as_ref(), &Destination::NONE, table).tool();
     found.map(|found| found.tool())
 }
 
@@ -579,7 +620,6 @@ fn a_user_agent_is_found_however_it_is_written() {
         "User-Agent\t:friendly-scanner",
         "User-Agent \t : \t friendly-scanner",
         "User-Agent:\r\n friendly-scanner",
-        "User-Agent:\r\n\tfriendly-scanner",
         "User-Agent: \r\n  friendly-scanner",
         "User-Agent:\n friendly-scanner",
         "User-Agent: friendly-scanner ",
@@ -752,9 +792,53 @@ fn what_is_no_user_agent_is_not_taken_for_one() {
     ] {
         assert_eq!(tool(format!("{start}{rest}"), &table), None, "{what}");
     }
-    // The field stands once in a message (section 7.3.1): it is the first one that is read.
-    let twice = "User-Agent: Honest\r\nUser-Agent: friendly-scanner\r\n\r\n";
-    assert_eq!(tool(format!("{start}{twice}"), &table), Some(PHONE));
+}
+
+/// The field stands once in a message (RFC 3261 section 7.3.1); one that stands there more often is
+/// a tool's if any is.
+#[test]
+fn every_user_agent_is_tried() {
+    let mut table = SignatureTable::EMPTY;
+    for (number, pattern, tool, kind) in [
+        (0, "friendly-scanner", SCANNER, Kind::Scanner),
+        (1, "Honest", PHONE, Kind::Library),
+        (2, "sipcracker", 3, Kind::Cracker),
+    ] {
+        let found = Found::new(tool, kind);
+        let pattern = pattern.as_bytes();
+        let inserted = table.insert(number, Field::UserAgent, Match::Prefix, pattern, found);
+        assert_eq!(inserted, Ok(()));
+    }
+    for (agents, expected) in [
+        (&["x", "friendly-scanner"][..], Some(SCANNER)),
+        (&["friendly-scanner", "x"], Some(SCANNER)),
+        (&["x", "y", "z", "friendly-scanner"], Some(SCANNER)),
+        (
+            &["friendly", "friendly-scanne", "friendly-scanner"],
+            Some(SCANNER),
+        ),
+        (&["", " ", "friendly-scanner"], Some(SCANNER)),
+        (&["x", "Honest"], Some(PHONE)),
+        // What may be dropped goes before what only counts, and then what comes first.
+        (&["Honest", "friendly-scanner"], Some(SCANNER)),
+        (&["friendly-scanner", "Honest"], Some(SCANNER)),
+        (&["friendly-scanner", "sipcracker"], Some(SCANNER)),
+        (&["sipcracker", "friendly-scanner"], Some(3)),
+        (&["Honest", "x", "sipcracker", "friendly-scanner"], Some(3)),
+        (&["x", "y"], None),
+    ] {
+        for between in ["", "Call-ID: 1\r\n", "X: 1\r\n\t2\r\n"] {
+            for padding in 0..2 * CHUNK {
+                let lines = agents
+                    .iter()
+                    .map(|agent| format!("{between}User-Agent: {agent}\r\n"));
+                let lines: String = lines.collect();
+                let message = format!("{START}X:{}\r\n{lines}\r\n", "x".repeat(padding));
+                let text = message.escape_debug();
+                assert_eq!(tool(&message, &table), expected, "{text}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -784,7 +868,7 @@ fn a_user_agent_is_found_at_every_offset() {
     let header = "User-Agent: friendly-scanner";
     // The padding ends in the line end before the name.
     for line_end in ["\r\n", "\n"] {
-        for padding in 0..=4000 {
+        for padding in (0..=1600).chain((1600..9000).step_by(61)) {
             let before = format!("{START}X:{}{line_end}", "x".repeat(padding));
             for (what, message) in [
                 (
@@ -799,18 +883,51 @@ fn a_user_agent_is_found_at_every_offset() {
             }
         }
     }
-    // It is found as far as the search goes, whatever the offset, and not beyond.
-    for (line_feed, expected) in [
-        (SEARCHED - 2 * STRIDE, Some(SCANNER)),
-        (SEARCHED - STRIDE - 1, Some(SCANNER)),
-        (SEARCHED - STRIDE, Some(SCANNER)),
-        (SEARCHED, None),
-        (SEARCHED + 1000, None),
+    // It is found as far as the search goes, and in what is longer nothing is.
+    for (length, expected) in [
+        (SEARCHED - CHUNK, Some(SCANNER)),
+        (SEARCHED - 1, Some(SCANNER)),
+        (SEARCHED, Some(SCANNER)),
+        (SEARCHED + 1, None),
+        (SEARCHED + CHUNK, None),
+        (60_000, None),
     ] {
-        let padding = "x".repeat(line_feed - START.len() - 3);
-        let message = format!("{START}X:{padding}\r\n{header}\r\n\r\n");
-        assert_eq!(message.as_bytes()[line_feed], b'\n');
-        assert_eq!(tool(message, &table), expected, "line feed at {line_feed}");
+        for after in ["", "\r\n", "\r\n\r\n"] {
+            let rest = format!("\r\n{header}{after}");
+            let padding = "x".repeat(length - START.len() - 2 - rest.len());
+            let last = format!("{START}X:{padding}{rest}");
+            let first = format!("{START}{header}\r\nX:{padding}{after}");
+            assert_eq!(last.len(), length);
+            assert_eq!(tool(last, &table), expected, "{length} bytes, last");
+            assert_eq!(tool(first, &table), expected, "{length} bytes, first");
+        }
+    }
+}
+
+#[test]
+fn behind_many_lines_a_user_agent_alone_is_found() {
+    let table = table_of(&[
+        (Field::UserAgent, Match::Prefix, "friendly-scanner", SCANNER),
+        (Field::From, Match::Prefix, "<sip:scan", PHONE),
+    ]);
+    let [few, many] = LINES;
+    for line in [
+        "X: 1\r\n",
+        "X:1\n",
+        "From: a\r\n",
+        "User-Agents: friendly-scanner\r\n",
+    ] {
+        for lines in [1, 20, 40, 45, 50, 60, few, many, 120, 200, 250] {
+            let before = format!("{START}{}", line.repeat(lines));
+            let agent = "User-Agent: friendly-scanner\r\n";
+            let message = format!("{before}{agent}\r\n");
+            assert_eq!(tool(message, &table), Some(SCANNER), "{lines} of {line:?}");
+            let message = format!("{before}\r\n{agent}\r\n");
+            assert_eq!(tool(message, &table), None, "a body, {lines} of {line:?}");
+            let expected = if lines <= few { Some(PHONE) } else { None };
+            let message = format!("{before}From: <sip:scan@a>\r\n\r\n");
+            assert_eq!(tool(message, &table), expected, "From, {lines} of {line:?}");
+        }
     }
 }
 
@@ -819,7 +936,7 @@ fn a_user_agent_in_a_body_is_none_at_every_offset() {
     let table = scanners();
     for padding in 0..200 {
         for empty_line in ["\r\n\r\n", "\n\n", "\r\n\n", "\n\r\n"] {
-            for leading in 0..STRIDE {
+            for leading in 0..8 {
                 let before = format!("{}{START}X:{}", "\n".repeat(leading), "x".repeat(padding));
                 for between in ["", "\r\n", "a=b\r\n", "a=b\r\nc=d\r\n", &"e".repeat(500)] {
                     let rest = format!("{between}\nUser-Agent: friendly-scanner\r\n");
@@ -836,12 +953,15 @@ fn a_user_agent_in_a_body_is_none_at_every_offset() {
 fn every_byte_of_the_name_counts() {
     let table = scanners();
     let name = b"\nUser-Agent";
-    for place in 0..STRIDE {
+    for place in 0..8 {
         let before = format!("{START}X:{}", "x".repeat(place));
         for at in 0..name.len() {
             for byte in 0..=u8::MAX {
                 let mut changed = *name;
                 changed[at] = byte;
+                if changed == *b"\nUser\rAgent" {
+                    continue;
+                }
                 let message = [before.as_bytes(), &changed, b": friendly-scanner\r\n\r\n"].concat();
                 let expected = byte.eq_ignore_ascii_case(&name[at]).then_some(SCANNER);
                 let text = changed.escape_ascii();
@@ -855,21 +975,38 @@ fn every_byte_of_the_name_counts() {
 fn blanks_around_the_colon_are_skipped_so_many() {
     let table = scanners();
     for (blanks, expected) in [
+        (1, Some(SCANNER)),
+        (2, Some(SCANNER)),
+        (7, Some(SCANNER)),
+        (8, Some(SCANNER)),
+        (9, Some(SCANNER)),
         (BLANKS / 2, Some(SCANNER)),
         (BLANKS - 1, Some(SCANNER)),
         (BLANKS, Some(SCANNER)),
+        (BLANKS + 1, None),
         (2 * BLANKS, None),
     ] {
-        let many = " ".repeat(blanks);
-        for header in [
-            format!("User-Agent:{many}friendly-scanner"),
-            format!("User-Agent{many}:friendly-scanner"),
-        ] {
-            assert_eq!(
-                tool(format!("{START}{header}\r\n\r\n"), &table),
-                expected,
-                "{header}"
-            );
+        for many in [" ".repeat(blanks)] {
+            for header in [
+                format!("User-Agent:{many}friendly-scanner"),
+                format!("User-Agent{many}:friendly-scanner"),
+                format!("User-Agent{many}:{many}friendly-scanner"),
+            ] {
+                let found = tool(format!("{START}{header}\r\n\r\n"), &table);
+                assert_eq!(found, expected, "{header:?}");
+            }
+        }
+    }
+    for (folds, expected) in [
+        (1, Some(SCANNER)),
+        (2, Some(SCANNER)),
+        (FOLDS, Some(SCANNER)),
+        (FOLDS + 1, None),
+    ] {
+        for fold in ["\r\n ", " \r\n ", " \n "] {
+            let many = fold.repeat(folds);
+            let message = format!("{START}User-Agent:{many}friendly-scanner\r\n\r\n");
+            assert_eq!(tool(message, &table), expected, "{many:?}");
         }
     }
 }
@@ -880,7 +1017,7 @@ fn blanks_around_the_colon_are_skipped_so_many() {
 /// follows it.
 fn found(table: &SignatureTable, value: &[u8]) -> Option<u8> {
     let mut all = Vec::new();
-    for padding in 0..STRIDE {
+    for padding in 0..8 {
         let before = format!("{START}X:{}\r\nUser-Agent: ", "x".repeat(padding));
         for (what, after) in [
             ("behind it a header", "\r\nCall-ID: 1\r\n\r\n"),
@@ -917,12 +1054,13 @@ fn a_pattern_of_any_length_meets_its_value_alone() {
         other[length - 1] ^= 1;
         let cases = [pattern.to_ascii_lowercase(), pattern.to_ascii_uppercase()];
         for how in [Match::Exact, Match::Prefix] {
-            if how == Match::Prefix && length < MIN_PATTERN {
+            if how == Match::Prefix && length < MIN_PREFIX {
                 continue;
             }
             let what = format!("{} {}", how.name(), pattern.escape_ascii());
             let mut table = SignatureTable::EMPTY;
-            let inserted = table.insert(pattern, how, SCANNER, Kind::Scanner);
+            let named = Found::new(SCANNER, Kind::Scanner);
+            let inserted = table.insert(0, Field::UserAgent, how, pattern, named);
             assert_eq!(inserted, Ok(()), "{what}");
             assert_eq!(found(&table, pattern), Some(SCANNER), "{what}");
             for case in &cases {
@@ -933,6 +1071,12 @@ fn a_pattern_of_any_length_meets_its_value_alone() {
             let expected = (how == Match::Prefix).then_some(SCANNER);
             assert_eq!(found(&table, &longer), expected, "{what}, one byte more");
             assert_eq!(found(&table, &other), None, "{what}, another last byte");
+            // What is no letter has no other case.
+            let mut near = pattern.to_vec();
+            near[length - 1] ^= 0x20;
+            if near[length - 1] > b' ' && !pattern[length - 1].is_ascii_alphabetic() {
+                assert_eq!(found(&table, &near), None, "{what}, a sign in another case");
+            }
             // What ends in a blank has another end when it is cut off, or it is an exact value
             // with less behind it.
             let shorter = pattern[..length - 1].trim_ascii_end();
@@ -954,7 +1098,8 @@ fn an_exact_pattern_is_the_whole_value() {
         ("pbx", Some(1)),
         ("PBX ", Some(1)),
         ("PBX\t", Some(1)),
-        ("PBX        ", Some(1)),
+        (&format!("PBX{}", " ".repeat(TRAILING)), Some(1)),
+        (&format!("PBX{}", " ".repeat(TRAILING + 1)), None),
         ("PBXact", None),
         ("PBX 2", None),
         ("PB", None),
@@ -1018,60 +1163,74 @@ fn the_longest_pattern_names_the_value_and_of_equals_the_first() {
     }
 }
 
+/// Patterns are filed by their first 16, 8, 4 or 1 bytes.
 #[test]
 fn a_full_chain_is_looked_through_to_its_end() {
-    let mut table = SignatureTable::EMPTY;
-    let pattern = |number: usize| format!("same{}", ["z"; 16][..number].concat());
-    for number in 0..MAX_CHAIN {
-        let pattern = format!("{}{number}", pattern(number));
-        let inserted = table.insert(
-            pattern.as_bytes(),
-            Match::Prefix,
-            number as u8,
-            Kind::Fuzzer,
-        );
-        assert_eq!(inserted, Ok(()), "{pattern}");
-    }
-    let whole = table;
-    for other in ["samex", "SAME", "same-of-any-length"] {
-        let refused = table.insert(other.as_bytes(), Match::Prefix, 90, Kind::Scanner);
-        assert_eq!(refused, Err(TableError::ChainTooLong), "{other}");
-    }
-    for table in [&whole, &table] {
+    for (head, how) in [
+        ("s", Match::Exact),
+        ("same", Match::Prefix),
+        ("samesame", Match::Prefix),
+        ("samesamesamesame", Match::Prefix),
+    ] {
+        let mut table = SignatureTable::EMPTY;
+        let named = |tool: usize| Found::new(tool as u8, Kind::Fuzzer);
+        let pattern = |number: usize| format!("{head}{}{number}", &"z"[..number % 2]);
+        let mut insert = |number: usize, pattern: &str| {
+            let pattern = pattern.as_bytes();
+            table.insert(number as u16, Field::UserAgent, how, pattern, named(number))
+        };
         for number in 0..MAX_CHAIN {
-            let value = format!("{}{number} 1.0", pattern(number));
-            assert_eq!(
-                found(table, value.as_bytes()),
-                Some(number as u8),
-                "{value}"
-            );
+            assert_eq!(insert(number, &pattern(number)), Ok(()), "{number}");
         }
-        assert_eq!(found(table, b"same"), None);
-        assert_eq!(found(table, b"samex"), None);
+        for other in [format!("{head}x"), head.to_uppercase(), format!("{head}-o")] {
+            let refused = insert(MAX_CHAIN, &other);
+            assert_eq!(refused, Err(TableError::ChainTooLong), "{other}");
+        }
+        for number in 0..MAX_CHAIN {
+            let value = pattern(number);
+            let expected = Some(number as u8);
+            assert_eq!(found(&table, value.as_bytes()), expected, "{value}");
+            let value = value.to_uppercase() + if how == Match::Prefix { "/1.0" } else { "" };
+            assert_eq!(found(&table, value.as_bytes()), expected, "{value}");
+        }
+        assert_eq!(found(&table, head.as_bytes()), None);
+        assert_eq!(found(&table, format!("{head}x").as_bytes()), None);
     }
 }
 
 #[test]
 fn a_full_table_finds_each_of_its_patterns() {
     let mut table = SignatureTable::EMPTY;
+    /// The header fields and the request URI.
+    const FIELDS: usize = 8;
     let pattern = |number: usize| format!("{number:04}-tool");
     let tool_of = |number: usize| (number % MAX_TOOLS) as u8;
     for number in 0..MAX_SIGNATURES {
         let inserted = table.insert(
-            pattern(number).as_bytes(),
+            number as u16,
+            Field::ALL[number % FIELDS],
             Match::Prefix,
-            tool_of(number),
-            Kind::ALL[number % Kind::ALL.len()],
+            pattern(number).as_bytes(),
+            Found::new(tool_of(number), Kind::ALL[number % Kind::ALL.len()]),
         );
         assert_eq!(inserted, Ok(()), "{number}");
     }
-    let one_more = table.insert(b"one more", Match::Prefix, 0, Kind::Scanner);
-    assert_eq!(one_more, Err(TableError::Full));
+    for number in [0, MAX_SIGNATURES - 1, MAX_SIGNATURES, MAX_SIGNATURES + 1] {
+        let named = Found::new(0, Kind::Scanner);
+        let number = number as u16;
+        let one_more = table.insert(number, Field::UserAgent, Match::Exact, b"one more", named);
+        assert_eq!(one_more, Err(TableError::Full), "{number}");
+    }
     for number in 0..MAX_SIGNATURES {
-        let message = format!("{START}User-Agent: {}/1.0\r\n\r\n", pattern(number));
-        let Some(found) = classify(&SlicePayload(message.as_bytes()), &table).tool else {
+        let message = request_with(
+            Field::ALL[number % FIELDS],
+            &format!("{}/1", pattern(number)),
+        );
+        let hit = classify(message.as_bytes(), &Destination::NONE, &table).hit;
+        let Some(found) = hit.found() else {
             panic!("{number} is not found")
         };
+        assert_eq!(hit.signature(), number);
         let kind = Kind::ALL[number % Kind::ALL.len()];
         assert_eq!(found.tool(), tool_of(number), "{number}");
         assert_eq!(found.kind(), kind, "{number}");
@@ -1082,78 +1241,131 @@ fn a_full_table_finds_each_of_its_patterns() {
 
 #[test]
 fn patterns_that_cannot_be_are_refused_and_change_nothing() {
+    use Field::{Any, Body, From, RequestUri, UserAgent};
+    use Match::{Contains, Exact, Prefix};
+
     let mut table = scanners();
     let longest = [b'x'; MAX_PATTERN + 1];
-    for (what, pattern, how, tool, expected) in [
+    let named = Found::new(0, Kind::Scanner);
+    for (what, field, how, pattern, expected) in [
+        ("no prefix", UserAgent, Prefix, &b""[..], TableError::Empty),
+        ("no exact value", UserAgent, Exact, b"", TableError::Empty),
+        ("nothing to contain", Body, Contains, b"", TableError::Empty),
         (
-            "no prefix",
-            &b""[..],
-            Match::Prefix,
-            0,
+            "a prefix too short",
+            UserAgent,
+            Prefix,
+            &b"abcdefgh"[..MIN_PREFIX - 1],
             TableError::TooShort,
         ),
         (
-            "a prefix of three bytes",
-            b"abc",
-            Match::Prefix,
-            0,
-            TableError::TooShort,
+            "too short to contain",
+            Body,
+            Contains,
+            &b"abcdefgh"[..MIN_CONTAINS - 1],
+            TableError::TooShortToContain,
         ),
-        ("no exact value", b"", Match::Exact, 0, TableError::TooShort),
         (
             "a prefix too long",
+            UserAgent,
+            Prefix,
             &longest,
-            Match::Prefix,
-            0,
             TableError::TooLong,
         ),
         (
             "a value too long",
+            From,
+            Exact,
             &longest,
-            Match::Exact,
-            0,
+            TableError::TooLong,
+        ),
+        (
+            "too long to contain",
+            Any,
+            Contains,
+            &longest,
             TableError::TooLong,
         ),
         (
             "a zero byte",
+            UserAgent,
+            Prefix,
             b"a\0bcd",
-            Match::Prefix,
-            0,
             TableError::Unmatchable,
         ),
         (
             "a line end",
+            From,
+            Prefix,
             b"abcd\n",
-            Match::Prefix,
-            0,
             TableError::Unmatchable,
         ),
-        ("CR", b"\rabcd", Match::Exact, 0, TableError::Unmatchable),
+        ("CR", RequestUri, Exact, b"\rabcd", TableError::Unmatchable),
         (
-            "no such tool",
-            b"abcd",
-            Match::Prefix,
-            MAX_TOOLS as u8,
-            TableError::NoSuchTool,
+            "a line end to contain",
+            Body,
+            Contains,
+            b"abcdefg\n",
+            TableError::Unmatchable,
         ),
         (
-            "the highest number",
+            "a body's beginning",
+            Body,
+            Prefix,
             b"abcd",
-            Match::Exact,
-            255,
-            TableError::NoSuchTool,
+            TableError::OnlyContains,
+        ),
+        (
+            "a whole body",
+            Body,
+            Exact,
+            b"abcd",
+            TableError::OnlyContains,
+        ),
+        (
+            "a message's beginning",
+            Any,
+            Prefix,
+            b"abcd",
+            TableError::OnlyContains,
+        ),
+        (
+            "a whole message",
+            Any,
+            Exact,
+            b"abcd",
+            TableError::OnlyContains,
+        ),
+        (
+            "a blank first",
+            UserAgent,
+            Prefix,
+            b" abcd",
+            TableError::BeginsWithBlank,
+        ),
+        (
+            "a tab first",
+            From,
+            Exact,
+            b"\tabcd",
+            TableError::BeginsWithBlank,
+        ),
+        (
+            "a blank alone",
+            From,
+            Exact,
+            b" ",
+            TableError::BeginsWithBlank,
         ),
     ] {
-        let refused = table.insert(pattern, how, tool, Kind::Scanner);
+        let refused = table.insert(2, field, how, pattern, named);
         assert_eq!(refused, Err(expected), "{what}");
         assert!(!expected.to_string().is_empty(), "{what}");
     }
     assert_eq!(found(&table, b"friendly-scanner"), Some(SCANNER));
     assert_eq!(found(&table, b"abcd"), None);
-    assert_eq!(
-        table.insert(b"abcd", Match::Prefix, MAX_TOOLS as u8 - 1, Kind::Dialer),
-        Ok(())
-    );
+    let named = Found::new(MAX_TOOLS as u8 - 1, Kind::Dialer);
+    assert_eq!(table.insert(2, UserAgent, Prefix, b"abc", named), Ok(()));
     assert_eq!(found(&table, b"abcde"), Some(MAX_TOOLS as u8 - 1));
 }
 
@@ -1166,6 +1378,354 @@ fn without_signatures_nothing_is_found() {
     }
 }
 
+// --- The other fields ----------------------------------------------------------------------
+
+/// Each header field with its names: the long one, and the compact one (RFC 3261 section 7.3.3).
+const NAMES: [(Field, &[&str]); 7] = [
+    (Field::UserAgent, &["User-Agent"]),
+    (Field::From, &["From", "f"]),
+    (Field::To, &["To", "t"]),
+    (Field::Contact, &["Contact", "m"]),
+    (Field::Via, &["Via", "v"]),
+    (Field::CallId, &["Call-ID", "i"]),
+    (Field::CSeq, &["CSeq"]),
+];
+
+/// A request in which a field has this value.
+fn request_with(field: Field, value: &str) -> String {
+    let names = NAMES.into_iter().find(|(other, _)| *other == field);
+    match names {
+        Some((_, names)) => format!("{START}{}: {value}\r\n\r\n", names[0]),
+        None => format!("OPTIONS {value} SIP/2.0\r\n\r\n"),
+    }
+}
+
+/// Values with a pattern, and what their field's value is beside.
+const BEGINNING: &str = "\"Scan\" <sip:s";
+const WHOLE: &str = "sip:w-1";
+
+fn table_of_field(field: Field) -> SignatureTable {
+    table_of(&[
+        (field, Match::Prefix, BEGINNING, 1),
+        (field, Match::Exact, WHOLE, 2),
+        (field, Match::Exact, "7", 3),
+    ])
+}
+
+#[test]
+fn a_field_is_found_however_it_is_written() {
+    for (field, names) in NAMES {
+        let table = table_of_field(field);
+        for name in names {
+            for name in [*name, &name.to_lowercase(), &name.to_uppercase()] {
+                for colon in [
+                    ": ",
+                    ":",
+                    ":  ",
+                    ":\t",
+                    " :",
+                    " : ",
+                    "        :         ",
+                    ":\r\n ",
+                    ": \r\n  ",
+                    ":\n ",
+                ] {
+                    for (value, expected) in [
+                        (BEGINNING.to_owned(), Some(1)),
+                        (BEGINNING.to_uppercase(), Some(1)),
+                        (format!("{BEGINNING}100@192.0.2.1>;tag=1"), Some(1)),
+                        (format!("{BEGINNING}\r\n ;tag=1"), Some(1)),
+                        (BEGINNING.replace("Scan", "Scam"), None),
+                        (BEGINNING[..BEGINNING.len() - 1].to_owned(), None),
+                        (BEGINNING[1..].to_owned(), None),
+                        (format!("x{BEGINNING}"), None),
+                        (WHOLE.to_owned(), Some(2)),
+                        (WHOLE.to_uppercase(), Some(2)),
+                        (format!("{WHOLE} \t"), Some(2)),
+                        (format!("{WHOLE}1"), None),
+                        (format!("{WHOLE} x"), None),
+                        (format!("{WHOLE};x"), None),
+                        (format!("<{WHOLE}>"), None),
+                        (WHOLE[..WHOLE.len() - 1].to_owned(), None),
+                        ("7".to_owned(), Some(3)),
+                        ("77".to_owned(), None),
+                        ("7 OPTIONS".to_owned(), None),
+                    ] {
+                        let line = format!("{name}{colon}{value}");
+                        for message in [
+                            format!("{START}{line}\r\n\r\n"),
+                            format!("{START}{line}\r\nX: 1\r\n\r\nv=0\r\n"),
+                            format!("{START}Subject: a\r\n b\r\n{line}\r\nX: 1\r\n\r\n"),
+                            format!("{START}X: 1\r\n{line}\r\n\r\n").replace("\r\n", "\n"),
+                            format!("{START}X:\n{line}\nY: 1\r\n\r\n"),
+                            format!("\r\n{START}{line}\r\n"),
+                            format!("{START}{line}"),
+                        ] {
+                            let text = message.escape_debug();
+                            assert_eq!(tool(&message, &table), expected, "{text}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_field_is_not_taken_for_one() {
+    for (field, names) in NAMES {
+        let table = table_of_field(field);
+        let others = NAMES.into_iter().filter(|(other, _)| *other != field);
+        for (value, expected) in [(BEGINNING, Some(1)), (WHOLE, Some(2)), ("7", Some(3))] {
+            let mut lines = Vec::new();
+            for other in others.clone().flat_map(|(_, names)| names) {
+                lines.push(format!("{other}: {value}"));
+            }
+            for name in names.iter() {
+                for line in [
+                    format!("{name}s: {value}"),
+                    format!("{name}-x: {value}"),
+                    name.to_string(),
+                    format!("{name} {value}"),
+                    format!("{name}; {value}"),
+                    format!("{name} x: {value}"),
+                    format!("{name}\0: {value}"),
+                    format!("{name}\u{a0}: {value}"),
+                    format!("{name}:: {value}"),
+                    format!("{name}: : {value}"),
+                    format!("{name}: x\r\n {value}"),
+                    format!("{name}:\r\n{value}: x"),
+                    format!("{name}:"),
+                    format!("{name}: "),
+                    format!("X{name}: {value}"),
+                    format!("X-{name}: {value}"),
+                    format!("X: {name}: {value}"),
+                    format!("X: 1\r\n {name}: {value}"),
+                    format!("X: 1\r\n\t{name}: {value}"),
+                    format!("X: 1\r{name}: {value}"),
+                    format!("X: 1\0{name}: {value}"),
+                    format!("X: 1\x0b{name}: {value}"),
+                    format!("X: 1\r\n\r\n{name}: {value}"),
+                    format!("X: 1\n\n{name}: {value}"),
+                    format!("X: 1\r\n\r\nv=0\r\n{name}: {value}"),
+                    format!("X: 1\n\nv=0\n{name}: {value}"),
+                ] {
+                    lines.push(line);
+                }
+                if name.len() > 1 {
+                    lines.push(format!("{}: {value}", &name[..name.len() - 1]));
+                    lines.push(format!("{}: {value}", &name[1..]));
+                    lines
+                        .push(format!("{}: {value}", name.replace('-', "_")).replace("Via", "Vya"));
+                }
+            }
+            lines.retain(|line| {
+                let is_it = |name: &&str| {
+                    let line = line.to_lowercase();
+                    line.starts_with(&format!("{}: {}", name, value).to_lowercase())
+                };
+                !names.iter().any(is_it)
+            });
+            for line in lines {
+                for padding in 0..8 {
+                    let before = format!("{START}Y:{}\r\n", "y".repeat(padding));
+                    for end in ["\r\n\r\n", "\n\n", ""] {
+                        let message = format!("{before}{line}{end}");
+                        let text = message.escape_debug();
+                        assert_eq!(tool(&message, &table), None, "{field:?}: {text}");
+                    }
+                }
+                // The same in a line of its own is found in front of it.
+                let message = format!("{START}{}: {value}\r\n{line}\r\n\r\n", names[0]);
+                let text = message.escape_debug();
+                assert_eq!(tool(&message, &table), expected, "{field:?}: {text}");
+            }
+        }
+        // Nor is it in the start line, or in a response.
+        let uri = format!("OPTIONS {WHOLE} SIP/2.0\r\n\r\n");
+        assert_eq!(tool(uri, &table), None, "{field:?}");
+        let response = format!("SIP/2.0 200 OK\r\n{}: {WHOLE}\r\n\r\n", names[0]);
+        assert_eq!(tool(response, &table), None, "{field:?}");
+    }
+}
+
+#[test]
+fn each_field_is_found_at_every_offset() {
+    for (field, names) in NAMES {
+        let table = table_of_field(field);
+        for name in names {
+            for padding in 0..3 * CHUNK {
+                let before = format!("{START}Y:{}\r\n", "y".repeat(padding));
+                for (value, expected) in [(BEGINNING, 1), (WHOLE, 2), ("7", 3)] {
+                    for after in ["\r\n\r\n", "\r\nX: 1\r\n\r\nv=0\r\n", "\n\n", ""] {
+                        let message = format!("{before}{name}: {value}{after}");
+                        let text = message.escape_debug();
+                        assert_eq!(tool(&message, &table), Some(expected), "{text}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Fields of which a message may have several are all tried, and so are all fields.
+#[test]
+fn each_line_of_a_field_is_tried() {
+    for (field, names) in NAMES {
+        let table = table_of_field(field);
+        let lines = |values: &[&str]| {
+            let lines = values.iter().zip(names.iter().cycle());
+            let lines = lines.map(|(value, name)| format!("{name}: {value}\r\n"));
+            format!("{START}{}\r\n", lines.collect::<String>())
+        };
+        for (values, expected) in [
+            (&["x", WHOLE][..], Some(2)),
+            (&[WHOLE, "x"], Some(2)),
+            (&["x", "y", BEGINNING], Some(1)),
+            (&["sip:w-2", "\"Scam\"", "sip:w-11", WHOLE], Some(2)),
+            (&[BEGINNING, WHOLE], Some(1)),
+            (&[WHOLE, BEGINNING], Some(2)),
+            (&["x", "sip:w-2"], None),
+        ] {
+            assert_eq!(
+                tool(lines(values), &table),
+                expected,
+                "{field:?}: {values:?}"
+            );
+        }
+    }
+    let all: Vec<_> = NAMES.into_iter().zip(0..).collect();
+    let signatures = all
+        .iter()
+        .map(|((field, _), tool)| (*field, Match::Exact, WHOLE, *tool));
+    let table = table_of(&signatures.collect::<Vec<_>>());
+    for ((_, names), expected) in &all {
+        for name in *names {
+            let others = NAMES.into_iter().filter(|(_, others)| others != names);
+            let others = others.map(|(_, names)| format!("{}: {WHOLE}1\r\n", names[0]));
+            let others: String = others.collect();
+            for header in [
+                format!("{name}: {WHOLE}\r\n{others}"),
+                format!("{others}{name}: {WHOLE}\r\n"),
+            ] {
+                let found = tool(format!("{START}{header}\r\n"), &table);
+                assert_eq!(found, Some(*expected), "{header:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_request_uri_is_compared_up_to_its_blank() {
+    let table = table_of(&[
+        (Field::RequestUri, Match::Prefix, "sip:nm", 1),
+        (Field::RequestUri, Match::Exact, "sip:100@1.1.1.1", 2),
+        (Field::RequestUri, Match::Exact, "urn:x", 3),
+    ]);
+    for (uri, expected) in [
+        ("sip:nm", Some(1)),
+        ("SIP:NM", Some(1)),
+        ("sip:nm@nm2", Some(1)),
+        ("sip:nmap;transport=udp", Some(1)),
+        ("sip:n", None),
+        ("sip:mn", None),
+        ("sips:nm", None),
+        ("tel:nm", None),
+        ("sip:100@1.1.1.1", Some(2)),
+        ("Sip:100@1.1.1.1", Some(2)),
+        ("sip:100@1.1.1.1:5060", None),
+        ("sip:100@1.1.1.10", None),
+        ("sip:100@1.1.1.", None),
+        ("sip:1000@1.1.1.1", None),
+        ("urn:x", Some(3)),
+        ("URN:X", Some(3)),
+        ("urn:xy", None),
+        ("urn:y", None),
+    ] {
+        for method in ["OPTIONS", "ACK", "SUBSCRIBE", "REGISTER", "PING", "A"] {
+            for leading in ["", "\r\n", "\r\n\r\n", "\n\n\n"] {
+                let line = format!("{leading}{method} {uri} SIP/2.0");
+                for rest in [
+                    "\r\n\r\n",
+                    "\n\n",
+                    "\r\n",
+                    "\r\nUser-Agent: x\r\n\r\n",
+                    "\r\nFrom: sip:x\r\n\r\nsip:nm\r\n",
+                ] {
+                    let found = tool(format!("{line}{rest}"), &table);
+                    assert_eq!(found, expected, "{line:?} {rest:?}");
+                }
+            }
+        }
+    }
+    for (message, expected) in [
+        ("OPTIONS sip:nm", Some(1)),
+        ("OPTIONS sip:n", None),
+        ("OPTIONS sip:100@1.1.1.1", Some(2)),
+        ("OPTIONS sip:100@1.1.1.1\r\n\r\n", Some(2)),
+        ("OPTIONS sip:a@b SIP/2.0\r\nsip:nm: 1\r\n\r\n", None),
+        ("OPTIONS sip:a@b SIP/2.0\r\nTo: sip:nm\r\n\r\n", None),
+        (
+            "OPTIONS sip:a@b SIP/2.0\r\n\r\nOPTIONS sip:nm SIP/2.0\r\n",
+            None,
+        ),
+        ("SIP/2.0 200 sip:nm\r\n\r\n", None),
+        ("sip:nm SIP/2.0\r\n\r\n", None),
+        ("OPTIONS rtsp:x RTSP/1.0\r\n\r\n", None),
+    ] {
+        assert_eq!(tool(message, &table), expected, "{message:?}");
+    }
+}
+
+/// Each field names its own tool, and what may be dropped goes before what only counts.
+#[test]
+fn a_tool_that_may_be_dropped_goes_first_whatever_its_field() {
+    let counted = Found::new(1, Kind::TestTool);
+    let scanner = Found::new(2, Kind::Scanner);
+    let unsure = Found::new(3, Kind::Scanner).unsure();
+    let fields = Field::ALL.into_iter().take(8);
+    for (first, second) in fields.clone().flat_map(|first| {
+        let others = fields.clone().filter(move |second| *second != first);
+        others.map(move |second| (first, second))
+    }) {
+        for (of_first, of_second, expected) in [
+            (Some(counted), Some(scanner), Some(scanner)),
+            (Some(scanner), Some(counted), Some(scanner)),
+            (Some(unsure), Some(scanner), Some(scanner)),
+            (Some(scanner), Some(unsure), Some(scanner)),
+            (Some(counted), None, Some(counted)),
+            (None, Some(unsure), Some(unsure)),
+        ] {
+            let mut table = SignatureTable::EMPTY;
+            let signatures = [(first, of_first, "sip:one"), (second, of_second, "sip:two")];
+            for (number, (field, found, pattern)) in (0..).zip(signatures) {
+                if let Some(found) = found {
+                    let pattern = pattern.as_bytes();
+                    let inserted = table.insert(number, field, Match::Exact, pattern, found);
+                    assert_eq!(inserted, Ok(()));
+                }
+            }
+            let line = |field: Field, value: &str| {
+                let names = NAMES.into_iter().find(|(other, _)| *other == field);
+                names.map_or_else(String::new, |(_, names)| {
+                    format!("{}: {value}\r\n", names[0])
+                })
+            };
+            let uri = match (first, second) {
+                (Field::RequestUri, _) => "sip:one",
+                (_, Field::RequestUri) => "sip:two",
+                _ => "sip:three",
+            };
+            let (one, two) = (line(first, "sip:one"), line(second, "sip:two"));
+            for header in [format!("{one}{two}"), format!("{two}{one}")] {
+                let message = format!("OPTIONS {uri} SIP/2.0\r\n{header}\r\n");
+                let found = classify(message.as_bytes(), &Destination::NONE, &table).tool();
+                assert_eq!(found, expected, "{message:?}");
+            }
+        }
+    }
+}
+
 // --- Verdicts ------------------------------------------------------------------------------
 
 #[test]
@@ -1174,12 +1734,13 @@ fn the_first_rule_that_matches_decides() {
     use Outcome::{Malformed as M, Options as O, Passed as P, Signature as S, WouldDrop as W};
 
     /// A tool of this kind, as the classifier gives it.
-    fn tool_of(kind: Kind) -> sip_filter_common::classify::Classification {
+    fn tool_of(kind: Kind) -> Option<Found> {
         let mut table = SignatureTable::EMPTY;
-        let inserted = table.insert(b"tool", Match::Prefix, 0, kind);
+        let named = Found::new(0, kind);
+        let inserted = table.insert(0, Field::UserAgent, Match::Prefix, b"tool", named);
         assert_eq!(inserted, Ok(()));
         let message = format!("{START}User-Agent: tool\r\n\r\n");
-        classify(&SlicePayload(message.as_bytes()), &table)
+        classify(message.as_bytes(), &Destination::NONE, &table).tool()
     }
 
     let packets = [
@@ -1211,7 +1772,7 @@ fn the_first_rule_that_matches_decides() {
     ];
     for (set, outcomes) in verdicts {
         for ((class, kind), expected) in packets.into_iter().zip(outcomes) {
-            let tool = kind.and_then(|kind| tool_of(kind).tool);
+            let tool = kind.and_then(tool_of);
             assert_eq!(tool.is_some(), kind.is_some());
             let outcome = decide(set, class, tool);
             assert_eq!(outcome, expected, "{class:?} of {kind:?}, dropping {set:?}");
@@ -1269,7 +1830,7 @@ fn a_message_cut_off_anywhere_is_still_classified() {
         let table = scanners();
         for length in 0..=message.len() {
             let payload = &message.as_bytes()[..length];
-            let found = classify(&SlicePayload(payload), &table);
+            let found = classify(payload, &Destination::NONE, &table);
             let expected = match length {
                 0 => Keepalive,
                 length if length < known_from => Malformed,
@@ -1278,7 +1839,7 @@ fn a_message_cut_off_anywhere_is_still_classified() {
             let text = payload.escape_ascii();
             assert_eq!(found.class, expected, "{text}");
             let named = message == call && Some(length) >= agent_ends;
-            assert_eq!(found.tool.is_some(), named, "{text}");
+            assert_eq!(found.tool().is_some(), named, "{text}");
         }
     }
 }
@@ -1314,8 +1875,8 @@ fn any_bytes_are_classified() {
         for _ in 0..random(12) {
             payload.extend(pieces[random(pieces.len())]);
         }
-        let found = classify(&SlicePayload(&payload), &table);
-        if found.tool.is_some() {
+        let found = classify(&payload, &Destination::NONE, &table);
+        if found.tool().is_some() {
             assert!(found.class.is_request(), "{}", payload.escape_ascii());
         }
     }
