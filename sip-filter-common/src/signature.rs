@@ -28,6 +28,15 @@ const NONE: u16 = 0;
 /// How many bytes of a value the set of beginnings is asked about, at most.
 const KEY: usize = 6;
 
+/// From which byte on the set of beginnings is asked about a field's value: every Via of a UDP
+/// packet begins with `SIP/2.0/UDP ` (RFC 3261 section 20.42).
+pub(crate) const fn key_at(field: Field) -> usize {
+    match field {
+        Field::Via => 12,
+        _ => 0,
+    }
+}
+
 /// The classes by which patterns are filed: so many of their first bytes count.
 const CLASSES: [usize; 4] = [16, 8, 4, 1];
 /// In how many chains a value is looked for.
@@ -307,19 +316,26 @@ impl SignatureTable {
         for field in 1..Field::COUNT {
             let of_field = |entry: &&Entry| begins(entry) && usize::from(entry.field) == field;
             let shortest = self.entries.iter().filter(of_field).map(|one| one.length);
-            let key = usize::from(shortest.min().unwrap_or(0)).min(KEY);
+            let shortest = usize::from(shortest.min().unwrap_or(0));
+            let key = shortest.saturating_sub(entry_key_at(field)).min(KEY);
             self.keys[field] = swar::mask(key);
         }
         self.beginnings = [0; BEGINNINGS];
         for entry in self.entries.iter().filter(begins) {
             let field = usize::from(entry.field);
-            self.beginnings[beginning((field as u64) << 56, entry.words[0][0], self.keys[field])] =
-                1;
+            let at = entry_key_at(field);
+            let word = |number: usize| u128::from(entry.words[number][0]);
+            let head = (word(at / 8) | word(at / 8 + 1) << 64) >> (8 * (at % 8));
+            let place = beginning((field as u64) << 56, head as u64, self.keys[field]);
+            self.beginnings[place] = 1;
         }
         // Where a field has no patterns, every value would ask for the same place.
         for field in 1..Field::COUNT {
-            if self.keys[field] == 0 && self.beginnings[beginning((field as u64) << 56, 0, 0)] != 0
-            {
+            let has_patterns = self
+                .entries
+                .iter()
+                .any(|entry| entry.length != 0 && usize::from(entry.field) == field);
+            if !has_patterns && self.beginnings[beginning((field as u64) << 56, 0, 0)] != 0 {
                 self.keys[field] = swar::mask(KEY);
             }
         }
@@ -417,6 +433,11 @@ fn bucket(field: usize, class: usize, head: [u64; 2]) -> usize {
     let [first, second] = [(head[0] | FOLD) & first, (head[1] | FOLD) & second];
     let salt = ((field * CHAINS + class) as u64) << 40;
     hash(first ^ second.wrapping_mul(MULTIPLIER) ^ salt, BUCKETS)
+}
+
+/// [`key_at`] by the field's number.
+fn entry_key_at(field: usize) -> usize {
+    Field::from_u8(field as u8).map_or(0, key_at)
 }
 
 /// What tells a field from others in the set of beginnings.

@@ -10,9 +10,8 @@ use crate::{
 
 /// How many line feeds, what is taken for some, and chunks without any are looked at in one go.
 const MAX_LINES: usize = 48;
-/// The same where only a User-Agent is looked for: as many as a frame of 1,500 bytes holds with a
-/// letter between each two.
-const MANY_LINES: usize = 768;
+/// The same where only a User-Agent is looked for.
+const MANY_LINES: usize = 512;
 
 /// What begins a line.
 #[derive(Clone, Copy)]
@@ -25,6 +24,8 @@ struct Name {
     /// From the line feed to behind the name, in bytes.
     length: u8,
     field: u8,
+    /// See [`signature::key_at`].
+    key_at: u8,
 }
 
 const LETTERS: u64 = 0x2020_2020_2020_2000;
@@ -45,6 +46,7 @@ const fn name(text: &[u8], field: Field) -> Name {
         salt: signature::salt(field),
         length: text.len() as u8 + 1,
         field: field as u8,
+        key_at: signature::key_at(field) as u8,
     }
 }
 
@@ -56,6 +58,7 @@ const NAMES: [Name; 16] = {
         salt: 0,
         length: 0,
         field: 0,
+        key_at: 0,
     };
     let mut names = [nothing; 16];
     names[1] = name(b"user-agent", Field::UserAgent);
@@ -204,7 +207,8 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         let has_blank = payload.is_0((rest >> 8 & 0xff) ^ b' ' as u64);
         let value = rest >> (8 + 8 * has_blank);
         let is_unusual = u64::from(rest as u8 ^ b':') | u64::from(IS_BLANK[value as u8 as usize]);
-        let may_begin = u64::from(table.may_begin(field, name.salt, value));
+        let key_at = name_end + 1 + has_blank as usize + name.key_at as usize;
+        let may_begin = u64::from(table.may_begin(field, name.salt, work.word(key_at)));
         if payload.opaque(is_unusual | may_begin) == 0 {
             continue;
         }
