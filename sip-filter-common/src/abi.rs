@@ -5,7 +5,7 @@
 //! `repr(C)`, has no hidden padding and asserts its size; a change of any of them goes with
 //! a new [`VERSION`].
 
-use crate::{sip::MessageClass, verdict::Outcome};
+use crate::{signature::MAX_SIGNATURES, sip::MessageClass, verdict::Outcome};
 
 /// The version of everything in this module. A loader of another version does not read
 /// the maps.
@@ -26,12 +26,15 @@ pub mod map {
     /// Array of [`ToolName`](super::ToolName): what the tool numbers mean. Written by the
     /// loader alone.
     pub const TOOLS: &str = "TOOLS";
+    /// Array of [`SignatureNumber`](super::SignatureNumber): whose hits the signature numbers
+    /// count. Written by the loader alone.
+    pub const NUMBERS: &str = "NUMBERS";
     /// Array of one [`Settings`](super::Settings): what is in force. Written by the loader
     /// alone, read by other processes; the program has its settings as globals.
     pub const SETTINGS: &str = "SETTINGS";
 
     /// Every map that outlives the loader.
-    pub const PINNED: [&str; 5] = [COUNTS, PORTS, SOURCES, TOOLS, SETTINGS];
+    pub const PINNED: [&str; 6] = [COUNTS, PORTS, SOURCES, TOOLS, NUMBERS, SETTINGS];
 }
 
 /// Names of the program's globals, set before it is loaded. The verifier sees them as
@@ -275,6 +278,8 @@ pub struct Counts {
     pub totals: Totals,
     /// By tool.
     pub tools: ToolCounts,
+    /// Packets that each signature named, by its number. What they mean is in [`map::NUMBERS`].
+    pub hits: [u64; MAX_SIGNATURES],
     /// By destination port, at [`PortPlace::of`]. A port whose place another one has taken is
     /// counted in [`map::PORTS`].
     pub ports: [PortPlace; PORT_PLACES],
@@ -402,6 +407,9 @@ impl Facts {
     const WOULD_DROP: u32 = 26;
     const PORT: u32 = 32;
     const NO_TOOL: u64 = 0xff;
+
+    /// How many bits there are without the port: what is above them is free until then.
+    pub const BITS: u32 = Self::PORT;
 
     /// Of a datagram to whatever port.
     #[inline(always)]
@@ -617,6 +625,22 @@ pub struct ToolName {
     pub kind: u8,
 }
 
+/// Which signature has a number, and how its hits are counted.
+///
+/// A signature keeps its number while the filter is attached. Where it must leave it to another
+/// one, that one's hits begin at nothing again.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignatureNumber {
+    /// What tells the signature from others: a hash of its tool and of what it looks for; 0 where
+    /// none has had the number.
+    pub fingerprint: u64,
+    /// What was in [`Counts::hits`], over all CPUs, when it was given the number.
+    pub before: u64,
+    /// Not 0 while it is in force.
+    pub in_force: u64,
+}
+
 // Sizes as the kernel sees them; a change breaks every pinned map.
 const _: () = {
     assert!(size_of::<PortSet>() == 8192);
@@ -629,6 +653,7 @@ const _: () = {
         size_of::<Counts>()
             == size_of::<Totals>()
                 + size_of::<ToolCounts>()
+                + 8 * MAX_SIGNATURES
                 + 32 * PORT_PLACES
                 + 16
                 + 64 * (RECENT_PLACES + 1)
@@ -639,11 +664,14 @@ const _: () = {
     assert!(size_of::<Address>() == 16);
     assert!(size_of::<SourceCount>() == 80 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS);
     assert!(size_of::<ToolName>() == 32);
+    assert!(size_of::<SignatureNumber>() == 24);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Address, Counts, PortCount, PortSet, Settings, SourceCount, ToolName};
+    use super::{
+        Address, Counts, PortCount, PortSet, Settings, SignatureNumber, SourceCount, ToolName,
+    };
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
     unsafe impl aya::Pod for Counts {}
@@ -655,6 +683,8 @@ mod pod {
     unsafe impl aya::Pod for SourceCount {}
     // SAFETY: as above.
     unsafe impl aya::Pod for ToolName {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for SignatureNumber {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Settings {}
     // SAFETY: as above.

@@ -14,6 +14,7 @@ use sip_filter_common::{
     abi::{Counts, Facts, PortCount, PortPlace},
     classify::Classification,
     payload::Payload,
+    signature::MAX_SIGNATURES,
     verdict::Outcome,
 };
 
@@ -53,8 +54,10 @@ pub fn unreadable() -> u32 {
 }
 
 /// What is counted of a datagram, as one number of which the verifier knows nothing: else it would
-/// walk all that follows once for each class, outcome and tool.
-pub struct Tally(Facts);
+/// walk all that follows once for each class, outcome, tool and signature.
+///
+/// The [`Facts`], and above their bits the signature's number.
+pub struct Tally(u64);
 
 impl Tally {
     /// Of a datagram in which this was found.
@@ -62,33 +65,45 @@ impl Tally {
     pub fn new(datagram: &Datagram, found: &Classification, outcome: Outcome) -> Self {
         let hostile = matches!(found.tool(), Some(tool) if tool.is_hostile());
         let tool = found.tool().map(|tool| tool.tool());
-        let Facts(number) = Facts::new(found.class, tool, hostile, outcome);
-        Self(Facts(datagram.payload.forget(number as usize) as u64))
+        let Facts(facts) = Facts::new(found.class, tool, hostile, outcome);
+        let number = facts | (found.hit.signature() as u64) << Facts::BITS;
+        Self(datagram.payload.forget(number as usize) as u64)
+    }
+
+    #[inline(always)]
+    fn facts(&self) -> Facts {
+        Facts(self.0 & ((1 << Facts::BITS) - 1))
+    }
+
+    /// The signature's number, where a tool was recognised.
+    #[inline(always)]
+    fn signature(&self) -> usize {
+        (self.0 >> Facts::BITS) as usize % MAX_SIGNATURES
     }
 
     /// The message class.
     #[inline(always)]
     pub fn class(&self) -> u8 {
-        self.0.class() as u8
+        self.facts().class() as u8
     }
 
     /// The outcome.
     #[inline(always)]
     pub fn outcome(&self) -> u8 {
-        (self.0.outcome() % Outcome::COUNT) as u8
+        (self.facts().outcome() % Outcome::COUNT) as u8
     }
 
     /// The tool's number, or more than any.
     #[inline(always)]
     pub fn tool(&self) -> u8 {
-        self.0.tool() as u8
+        self.facts().tool() as u8
     }
 
     /// What the driver is to do with the packet.
     #[inline(always)]
     pub fn action(&self) -> u32 {
         const _: () = assert!(xdp_action::XDP_DROP + 1 == xdp_action::XDP_PASS);
-        xdp_action::XDP_PASS - self.0.dropped() as u32
+        xdp_action::XDP_PASS - self.facts().dropped() as u32
     }
 }
 
@@ -98,7 +113,7 @@ pub fn datagram(datagram: &Datagram, tally: &Tally) {
     let Some(counts) = counts() else {
         return;
     };
-    let Tally(facts) = *tally;
+    let facts = tally.facts();
     if let Some(cell) = counts.totals.cells.get_mut(facts.cell()) {
         cell.packets += 1;
         cell.bytes += datagram.length as u64;
@@ -107,6 +122,7 @@ pub fn datagram(datagram: &Datagram, tally: &Tally) {
         count.packets += 1;
         count.dropped += facts.dropped();
         count.would_drop += facts.would_drop();
+        counts.hits[tally.signature()] += 1;
     }
     count_port(counts, datagram.port, facts);
     let now = now(counts);

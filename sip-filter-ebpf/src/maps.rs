@@ -7,8 +7,9 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
 };
 use sip_filter_common::{
-    abi::{self, Address, Counts, PortCount, Settings, SourceCount, ToolName},
+    abi::{self, Address, Counts, PortCount, Settings, SignatureNumber, SourceCount, ToolName},
     classify::Work,
+    signature::MAX_SIGNATURES,
 };
 
 #[map]
@@ -28,6 +29,10 @@ pub static SOURCES: LruHashMap<Address, SourceCount> =
 /// The loader's alone.
 #[map]
 pub static TOOLS: Array<ToolName> = Array::with_max_entries(abi::MAX_TOOLS as u32, 0);
+
+/// The loader's alone.
+#[map]
+pub static NUMBERS: Array<SignatureNumber> = Array::with_max_entries(MAX_SIGNATURES as u32, 0);
 
 /// The loader's alone.
 #[map]

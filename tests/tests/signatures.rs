@@ -2,6 +2,7 @@
 //! away, and replaced in a filter that is running.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -201,20 +202,121 @@ fn what_holds_is_listed() {
     let mut lines = done.stdout.lines();
     assert_eq!(
         lines.next(),
-        Some("tool,kind,field,match,pattern,sure,from,note")
+        Some("tool,kind,field,match,pattern,sure,hits,from,note")
     );
     assert_eq!(
         lines.next(),
-        Some("robot,dialer,user-agent,prefix,siprobo/,true,own,")
+        Some("robot,dialer,user-agent,prefix,siprobo/,true,,own,")
     );
     let listed = |row: &str| lines.clone().any(|line| line.starts_with(row));
     assert!(listed(
-        "sipcli,dialer,user-agent,prefix,sipcli/,false,built-in,"
+        "sipcli,dialer,user-agent,prefix,sipcli/,false,,built-in,"
     ));
-    assert!(listed("zmap,scanner,detector,,zmap-bare,false,built-in,"));
+    assert!(listed("zmap,scanner,detector,,zmap-bare,false,,built-in,"));
     assert!(lines.clone().all(|line| line.contains(",built-in,")));
     assert!(lines.clone().any(|line| line.starts_with("sipvicious,")));
     assert!(!lines.clone().any(|line| line.starts_with("smap,")));
+}
+
+/// What is listed of hits, by pattern: of the built-in signatures, or with those of a file.
+fn hits(filter: &SipFilter<'_>, own: Option<&Own>) -> BTreeMap<String, Option<u64>> {
+    let own = own.map_or_else(String::new, |own| {
+        format!("--signatures {}", own.path.display())
+    });
+    let json = filter.succeed(&format!("signatures list --format json {own}"));
+    let listed: Vec<serde_json::Value> = match serde_json::from_str(&json) {
+        Ok(listed) => listed,
+        Err(error) => panic!("{error}: {json}"),
+    };
+    let listed = listed.iter().map(|one| {
+        let pattern = one["pattern"].as_str().unwrap_or_default();
+        assert!(one["hits"].is_null() || one["hits"].is_u64(), "{one}");
+        (pattern.to_owned(), one["hits"].as_u64())
+    });
+    listed.collect()
+}
+
+#[test]
+fn hits_are_listed_of_each_signature_and_stay_when_others_are_replaced() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let scanner = link.outside.udp_socket(SCANNER);
+    let probe = |user_agent: &str| {
+        let probe =
+            format!("OPTIONS sip:100@192.0.2.10 SIP/2.0\r\nUser-Agent: {user_agent}\r\n\r\n");
+        let before = filter.stats().totals.packets;
+        if let Err(error) = scanner.send_to(probe.as_bytes(), (SERVER, 5060)) {
+            panic!("cannot send: {error}");
+        }
+        assert_eq!(filter.stats().totals.packets, before + 1);
+    };
+    // Those with hits; all that is in force has a number.
+    let hit = |own: Option<&Own>, not_in_force: &[&str]| {
+        let mut hits = hits(&filter, own);
+        for pattern in not_in_force {
+            assert_eq!(hits.remove(*pattern), Some(None), "{pattern}");
+        }
+        assert!(
+            hits.len() > 50 && hits.values().all(Option::is_some),
+            "{hits:?}"
+        );
+        hits.retain(|_, hits| *hits != Some(0));
+        let hits = hits.into_iter();
+        hits.map(|(pattern, hits)| (pattern, hits.unwrap_or(0)))
+            .collect::<Vec<_>>()
+    };
+    let pairs = |pairs: &[(&str, u64)]| -> Vec<(String, u64)> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, hits)| ((*name).to_owned(), *hits))
+            .collect()
+    };
+
+    filter.attach("--drop scanners");
+    probe("friendly-scanner");
+    probe("an honest telephone");
+    assert_eq!(hit(None, &[]), pairs(&[("friendly-scanner", 1)]));
+
+    // Before the built-in ones in the list, which would give all of these other numbers.
+    let robots = signature("robot", "dialer", "robot/") + &signature("robot", "dialer", "android/");
+    let robots = Own::new(&robots);
+    let patterns = ["robot/", "android/"];
+    assert_eq!(
+        hit(Some(&robots), &patterns),
+        pairs(&[("friendly-scanner", 1)])
+    );
+    filter.attach(&format!("--signatures {}", robots.path.display()));
+    assert_eq!(hit(Some(&robots), &[]), pairs(&[("friendly-scanner", 1)]));
+    probe("Android/7");
+    probe("Friendly-Scanner");
+    let expected = pairs(&[("android/", 1), ("friendly-scanner", 2)]);
+    assert_eq!(hit(Some(&robots), &[]), expected);
+
+    // What is gone and comes back has what it had; what comes meanwhile begins at nothing.
+    let others = Own::new(&signature("other", "dialer", "other/"));
+    filter.attach(&format!("--signatures {}", others.path.display()));
+    assert_eq!(hit(Some(&others), &[]), pairs(&[("friendly-scanner", 2)]));
+    assert_eq!(
+        hit(Some(&robots), &patterns),
+        pairs(&[("friendly-scanner", 2)])
+    );
+    filter.attach(&format!("--signatures {}", robots.path.display()));
+    assert_eq!(hit(Some(&robots), &[]), expected);
+
+    let csv = filter.succeed("signatures list --format csv");
+    let line = "sipvicious,scanner,user-agent,prefix,friendly-scanner,true,2,built-in,";
+    assert!(csv.lines().any(|listed| listed.starts_with(line)), "{csv}");
+    let table = filter.succeed("signatures list");
+    let header = table.lines().next().unwrap_or_default();
+    assert!(
+        header.split_whitespace().any(|name| name == "hits"),
+        "{table}"
+    );
+
+    filter.detach();
+    let refused = filter.attempt("signatures list");
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    assert!(refused.stderr.contains("is not attached"), "{refused}");
 }
 
 #[test]

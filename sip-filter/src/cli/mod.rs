@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args, &cli.global),
         Verb::Stats(args) => stats::run(&args, &cli.global),
         Verb::Replay(args) => replay::run(&args, &cli.global),
-        Verb::Signatures(verb) => signatures::run(&verb),
+        Verb::Signatures(verb) => signatures::run(&verb, &cli.global),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -281,6 +281,7 @@ mod tests {
             "attach -i eth0 --signatures own.toml",
             "signatures list",
             "signatures list --signatures own.toml --format csv",
+            "signatures list --name edge --bpffs /tmp/bpf",
             "signatures check own.toml",
             "signatures explain a.pcap --packets 3 --drop scanners --format json",
             "stats",

@@ -2,7 +2,7 @@
 //! is what it is.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs,
     io::{self, Write},
     num::NonZeroUsize,
@@ -12,11 +12,12 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
-use super::{Usage, filter_options::PolicyOptions};
+use super::{Global, Usage, complain, filter_options::PolicyOptions};
 use crate::{
     capture::Capture,
     config::signatures::{Signature, Signatures},
     explain::{Explainer, Explanation, Matched, Part},
+    kernel::Filter,
     output::{
         self, Format, Terminal, csv, json,
         table::{self, Layout, thousands},
@@ -54,16 +55,22 @@ use crate::{
 Examples:
   sip-filter signatures list                            the built-in ones
   sip-filter signatures list --signatures own.toml      with those of a file
+  sip-filter signatures list --name edge                with the hits of the filter named `edge`
   sip-filter signatures check own.toml                  whether the file can be used
   sip-filter signatures explain monday.pcap             why its packets are what they are
   sip-filter attach -i eth0 --signatures own.toml       use it, from the next packet on")]
 pub(super) enum Verb {
-    /// List the signatures
+    /// List the signatures, and how often each one has hit
+    ///
+    /// Hits are packets that a signature has named, since the filter was attached or the signature
+    /// was new to it. They stay when others are replaced. Where several meet a packet, one names
+    /// it and has the hit. There are none for what is not in force: give the file that was attached.
     #[command(after_help = "\
-Changes nothing.
+Changes nothing. Without an attached filter there are no hits.
 
 Examples:
   sip-filter signatures list
+  sip-filter signatures list --name edge
   sip-filter signatures list --signatures own.toml --format csv")]
     List(List),
     /// Check a file of signatures
@@ -118,9 +125,9 @@ pub(super) struct List {
     format: Format,
 }
 
-pub(super) fn run(verb: &Verb) -> Result<()> {
+pub(super) fn run(verb: &Verb, global: &Global) -> Result<()> {
     match verb {
-        Verb::List(options) => list(options),
+        Verb::List(options) => list(options, global),
         Verb::Explain(options) => explain(options),
         Verb::Check { file } => {
             let signatures = Signatures::with_own(file)?;
@@ -218,12 +225,14 @@ fn describe(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
     writeln!(out, "  verdict: it {verdict}")
 }
 
-fn list(options: &List) -> Result<()> {
+fn list(options: &List, global: &Global) -> Result<()> {
     let signatures = match &options.signatures {
         Some(file) => Signatures::with_own(file)?,
         None => Signatures::built_in()?,
     };
-    let rows: Vec<_> = signatures.list.iter().map(Listed::from).collect();
+    let hits = hits(global)?;
+    let rows = signatures.list.iter();
+    let rows: Vec<_> = rows.map(|one| Listed::new(one, &hits)).collect();
     match options.format {
         Format::Json => output::print(|out| json::document(out, &rows)),
         Format::Csv => output::print(|out| csv::rows(out, &rows)),
@@ -239,6 +248,23 @@ fn list(options: &List) -> Result<()> {
     }
 }
 
+/// The hits of each signature that is in force, by its fingerprint; nothing where no filter is
+/// attached, unless one is asked for by its name.
+fn hits(global: &Global) -> Result<HashMap<u64, u64>> {
+    let instance = global.instance()?;
+    match Filter::open(&instance).and_then(|filter| filter.hits()) {
+        Err(error) if global.name.is_none() => {
+            // The list needs no privileges and no filter; but hits that are there are not left out
+            // without a word.
+            if !matches!(instance.dir().try_exists(), Ok(false)) {
+                complain(&format!("the hits are not listed: {error:#}"));
+            }
+            Ok(HashMap::new())
+        }
+        hits => hits,
+    }
+}
+
 /// A signature as it is listed.
 #[derive(Debug, Serialize)]
 struct Listed {
@@ -250,13 +276,15 @@ struct Listed {
     /// A detector's name stands here too.
     pattern: String,
     sure: bool,
+    /// How many packets it has named; nothing where it is not in force.
+    hits: Option<u64>,
     /// `own` or `built-in`.
     from: &'static str,
     note: String,
 }
 
-impl From<&Signature> for Listed {
-    fn from(signature: &Signature) -> Self {
+impl Listed {
+    fn new(signature: &Signature, hits: &HashMap<u64, u64>) -> Self {
         Self {
             tool: signature.tool.clone(),
             kind: signature.kind.name(),
@@ -264,6 +292,7 @@ impl From<&Signature> for Listed {
             how: signature.how(),
             pattern: signature.pattern().to_owned(),
             sure: signature.sure,
+            hits: hits.get(&signature.fingerprint()).copied(),
             from: if signature.own { "own" } else { "built-in" },
             note: signature.note.clone(),
         }
@@ -301,6 +330,11 @@ impl Row for Listed {
             name: "sure",
             rank: 2,
             cell: |row| Cell::Text(row.sure.to_string()),
+        },
+        Column {
+            name: "hits",
+            rank: 0,
+            cell: |row| row.hits.map_or(Cell::Text(String::new()), Cell::Number),
         },
         Column {
             name: "from",

@@ -1,12 +1,17 @@
 //! A running filter: its pinned maps, read from whatever process.
 
-use std::{cmp::Reverse, collections::BTreeMap, io, os::fd::AsFd};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    io,
+    os::fd::AsFd,
+};
 
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use sip_filter_common::abi::{
-    self, Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings, SourceCount,
-    ToolCounts, ToolName, Totals, map,
+    self, Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings, SignatureNumber,
+    SourceCount, ToolCounts, ToolName, Totals, map,
 };
 
 use super::{Instance, Interface, Loaded, attach, load, sources, syscall};
@@ -19,6 +24,7 @@ pub struct Filter {
     ports: PerCpuHashMap<MapData, u32, PortCount>,
     sources: MapData,
     tools: Array<MapData, ToolName>,
+    numbers: Array<MapData, SignatureNumber>,
     settings: Array<MapData, Settings>,
 }
 
@@ -87,6 +93,7 @@ impl Filter {
             ports: Map::PerCpuHashMap(open(map::PORTS)?).try_into()?,
             sources: open(map::SOURCES)?,
             tools: Map::Array(open(map::TOOLS)?).try_into()?,
+            numbers: Map::Array(open(map::NUMBERS)?).try_into()?,
             settings: Map::Array(open(map::SETTINGS)?).try_into()?,
         })
     }
@@ -153,6 +160,23 @@ impl Filter {
             .iter()
             .collect::<Result<_, _>>()
             .context("cannot read the tools' names")
+    }
+
+    /// How many packets each signature in force has named, by the signature's fingerprint.
+    pub fn hits(&self) -> Result<HashMap<u64, u64>> {
+        let numbers: Vec<_> = self
+            .numbers
+            .iter()
+            .collect::<Result<_, _>>()
+            .context("cannot read the signatures' numbers")?;
+        let hits = load::sum_of_hits(self.counts()?.iter());
+        let in_force = numbers
+            .iter()
+            .zip(hits)
+            .filter(|(number, _)| number.in_force != 0);
+        Ok(in_force
+            .map(|(number, hits)| (number.fingerprint, hits.saturating_sub(number.before)))
+            .collect())
     }
 
     /// What arrived at each port, over all CPUs, in the ports' order.

@@ -4,14 +4,15 @@ use std::{io, ops::RangeInclusive, os::fd::AsFd, path::PathBuf, time::SystemTime
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
-    Ebpf, EbpfLoader, VerifierLogLevel, include_bytes_aligned,
-    maps::{Array, MapData},
+    Ebpf, EbpfLoader, Pod, VerifierLogLevel, include_bytes_aligned,
+    maps::{Array, Map, MapData, PerCpuArray},
     programs::{ProgramError, ProgramType, Xdp},
     sys::is_helper_supported,
 };
 use aya_obj::generated::bpf_func_id;
 use sip_filter_common::{
-    abi::{self, PortSet, Settings, ToolName, global, map},
+    abi::{self, Counts, PortSet, Settings, SignatureNumber, ToolName, global, map},
+    signature::MAX_SIGNATURES,
     verdict::DropSet,
 };
 
@@ -54,6 +55,8 @@ pub struct Loaded {
     pub(super) ebpf: Ebpf,
     /// When the filter whose maps these are was first attached.
     attached_at: Option<u64>,
+    /// What the signatures' numbers mean once it is in force.
+    numbers: Vec<SignatureNumber>,
 }
 
 impl Loaded {
@@ -76,11 +79,16 @@ impl Loaded {
         if let Some(settings) = adopted {
             check_layout(&settings, load)?;
         }
-        let known = match (instance, adopted) {
-            (Some(instance), Some(_)) => pinned_tools(instance)?,
-            _ => Vec::new(),
+        let (known_tools, known_numbers) = match (instance, adopted) {
+            (Some(instance), Some(_)) => (
+                pinned_array(instance, map::TOOLS)?,
+                pinned_array(instance, map::NUMBERS)?,
+            ),
+            _ => (Vec::new(), Vec::new()),
         };
-        let (signatures, tools) = load.signatures.table(&known)?;
+        let numbers = load.signatures.numbers(&known_numbers)?;
+        let numbered = numbers.iter().copied();
+        let (signatures, tools) = load.signatures.numbered_table(&known_tools, numbered)?;
 
         let drop_set = load.drop.0;
         let any_port = u32::from(load.any_port);
@@ -111,11 +119,16 @@ impl Loaded {
         let mut ebpf = loader.load(OBJECT).context(
             "cannot create the maps; is a limit on locked memory in the way (ulimit -l)?",
         )?;
-        write_tools(&mut ebpf, &tools)?;
+        write_array::<ToolName>(&mut ebpf, map::TOOLS, &tools)?;
+        let numbers = renumber(known_numbers, load.signatures, &numbers, &hits(&ebpf)?);
         let attached_at = adopted
             .map(|settings| settings.attached_at)
             .filter(|at| *at != 0);
-        let mut loaded = Self { ebpf, attached_at };
+        let mut loaded = Self {
+            ebpf,
+            attached_at,
+            numbers,
+        };
         loaded.program_mut()?.load().map_err(refused)?;
         Ok(loaded)
     }
@@ -145,6 +158,7 @@ impl Loaded {
 
     /// Writes down what is in force, for other processes to read: once it is.
     pub(super) fn write_settings(&mut self, load: &Load<'_>) -> Result<()> {
+        write_array(&mut self.ebpf, map::NUMBERS, &self.numbers)?;
         let now = || {
             let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             since.map_or(0, |since| since.as_nanos() as u64)
@@ -214,7 +228,7 @@ pub(super) fn pinned_settings(instance: &Instance) -> Result<Option<Settings>> {
     }
     let settings = || -> Result<Settings> {
         let map = MapData::from_pin(&path)?;
-        let array = Array::<_, Settings>::try_from(aya::maps::Map::Array(map))?;
+        let array = Array::<_, Settings>::try_from(Map::Array(map))?;
         Ok(array.get(&0, 0)?)
     };
     settings().map(Some).map_err(|error| {
@@ -268,26 +282,73 @@ fn check_layout(settings: &Settings, load: &Load<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The tools that a running filter numbers.
-fn pinned_tools(instance: &Instance) -> Result<Vec<ToolName>> {
-    let path = instance.map(map::TOOLS);
+/// What the numbers will mean when these signatures are in force under these numbers. A number that
+/// was another signature's counts its hits from what is there now.
+fn renumber(
+    mut known: Vec<SignatureNumber>,
+    signatures: &Signatures,
+    numbers: &[u16],
+    hits: &[u64; MAX_SIGNATURES],
+) -> Vec<SignatureNumber> {
+    known.resize(MAX_SIGNATURES, SignatureNumber::default());
+    for number in &mut known {
+        number.in_force = 0;
+    }
+    for (signature, number) in signatures.list.iter().zip(numbers) {
+        let at = usize::from(*number);
+        let fingerprint = signature.fingerprint();
+        if known[at].fingerprint != fingerprint {
+            known[at].fingerprint = fingerprint;
+            known[at].before = hits[at];
+        }
+        known[at].in_force = 1;
+    }
+    known
+}
+
+/// The hits counted so far, by number.
+fn hits(ebpf: &Ebpf) -> Result<[u64; MAX_SIGNATURES]> {
+    let map: PerCpuArray<_, Counts> = ebpf
+        .map(map::COUNTS)
+        .context("the object holds no map of counts")?
+        .try_into()?;
+    let counts = map.get(&0, 0).context("cannot read the counts")?;
+    Ok(sum_of_hits(counts.iter()))
+}
+
+/// Hits by number, over all CPUs.
+pub(super) fn sum_of_hits<'a>(
+    counts: impl IntoIterator<Item = &'a Counts>,
+) -> [u64; MAX_SIGNATURES] {
+    let mut sum = [0; MAX_SIGNATURES];
+    for cpu in counts {
+        for (hits, more) in sum.iter_mut().zip(&cpu.hits) {
+            *hits += more;
+        }
+    }
+    sum
+}
+
+/// What a running filter's array holds.
+fn pinned_array<T: Pod>(instance: &Instance, name: &str) -> Result<Vec<T>> {
+    let path = instance.map(name);
     if !path.exists() {
         return Ok(Vec::new());
     }
     let map = MapData::from_pin(&path)
         .with_context(|| format!("cannot open the pin {}", path.display()))?;
-    let tools = Array::<_, ToolName>::try_from(aya::maps::Map::Array(map))?;
-    Ok(tools.iter().collect::<Result<_, _>>()?)
+    let array = Array::<_, T>::try_from(Map::Array(map))?;
+    Ok(array.iter().collect::<Result<_, _>>()?)
 }
 
-fn write_tools(ebpf: &mut Ebpf, tools: &[ToolName]) -> Result<()> {
-    let mut map: Array<_, ToolName> = ebpf
-        .map_mut(map::TOOLS)
-        .context("the object holds no map of tools")?
+fn write_array<T: Pod>(ebpf: &mut Ebpf, name: &str, values: &[T]) -> Result<()> {
+    let mut map: Array<_, T> = ebpf
+        .map_mut(name)
+        .with_context(|| format!("the object holds no map {name}"))?
         .try_into()?;
-    for (number, tool) in tools.iter().enumerate() {
-        map.set(number as u32, tool, 0)
-            .context("cannot write the tools' names")?;
+    for (place, value) in (0..).zip(values) {
+        map.set(place, value, 0)
+            .with_context(|| format!("cannot write the map {name}"))?;
     }
     Ok(())
 }

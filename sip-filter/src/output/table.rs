@@ -203,7 +203,11 @@ pub fn table<R: Row>(rows: &[R], layout: Layout<'_>) -> String {
 fn render<R>(column: &Column<R>, rows: &[R], layout: Layout<'_>) -> Rendered {
     let cells: Vec<_> = rows.iter().map(column.cell).collect();
     let is_left = |cell: &Cell| matches!(cell, Cell::Text(_) | Cell::List(_) | Cell::Address(_));
-    let right = !cells.first().is_some_and(is_left);
+    // What is not known stands as an empty text among numbers too.
+    let mut known = cells
+        .iter()
+        .filter(|cell| **cell != Cell::Text(String::new()));
+    let right = !known.next().is_some_and(is_left);
     let mut rendered = Rendered::new(column.name, column.rank, right);
     let header = if layout.terminal.colour { BOLD } else { PLAIN };
     rendered.push(title(column.name), header);

@@ -8,11 +8,15 @@
 
 mod file;
 
-use std::{fs, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use sip_filter_common::{
-    abi::{MAX_TOOLS, ToolName},
+    abi::{MAX_TOOLS, SignatureNumber, ToolName},
     field::{Detector, Field, Match},
     signature::{MAX_SIGNATURES, SignatureTable, TableError},
     tool::{Found, Kind},
@@ -115,6 +119,19 @@ impl Signature {
     /// Whether `--drop scanners` drops what it meets.
     pub fn drops(&self) -> bool {
         self.sure && self.kind.is_dropping()
+    }
+
+    /// What tells it from others in a running filter: the same for the same tool and mark,
+    /// whatever file they are from, and never 0.
+    pub fn fingerprint(&self) -> u64 {
+        // FNV-1a, which is the same in every build.
+        let texts = [&self.tool, self.field(), self.how(), self.pattern()];
+        // No text has a line end.
+        let bytes = texts.iter().flat_map(|text| text.bytes().chain([b'\n']));
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3)
+        });
+        hash.max(1)
     }
 
     fn part(&self) -> Part {
@@ -278,14 +295,59 @@ impl Signatures {
     ///
     /// When there are too many tools or signatures, or a pattern does not fit the table.
     pub fn table(&self, known: &[ToolName]) -> Result<(Box<SignatureTable>, Vec<ToolName>)> {
+        self.numbered_table(known, 0..)
+    }
+
+    /// [`Signatures::table`] with these numbers for the signatures, as [`Signatures::numbers`] gives
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Signatures::table`].
+    pub fn numbered_table(
+        &self,
+        known: &[ToolName],
+        numbers: impl IntoIterator<Item = u16>,
+    ) -> Result<(Box<SignatureTable>, Vec<ToolName>)> {
         let mut names = known.to_vec();
         names.resize(MAX_TOOLS, UNUSED);
         let mut table = Box::new(SignatureTable::EMPTY);
-        for (number, signature) in (0..).zip(&self.list) {
+        for (number, signature) in numbers.into_iter().zip(&self.list) {
             let tool = tool_number(&mut names, signature).with_context(|| signature.name())?;
             insert(&mut table, number, signature, tool).with_context(|| signature.name())?;
         }
         Ok((table, names))
+    }
+
+    /// A number for each signature of the list, in a filter that has numbered these.
+    ///
+    /// One that has a number keeps it, so that its hits stay its own. Others take numbers that
+    /// were never given; where there are no more, those of signatures that are gone, and last
+    /// those of signatures that are about to go.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many signatures.
+    pub fn numbers(&self, known: &[SignatureNumber]) -> Result<Vec<u16>, TableError> {
+        let mut known = known.to_vec();
+        known.resize(MAX_SIGNATURES, SignatureNumber::default());
+        let places: HashMap<_, _> = (0..)
+            .zip(&known)
+            .map(|(number, known)| (known.fingerprint, number))
+            .collect();
+        let kept = self.list.iter();
+        let kept = kept.map(|one| places.get(&one.fingerprint()).copied());
+        let kept: Vec<Option<u16>> = kept.collect();
+        let taken: HashSet<u16> = kept.iter().copied().flatten().collect();
+        let mut free: Vec<_> = (0..)
+            .zip(&known)
+            .filter(|(number, _)| !taken.contains(number))
+            .collect();
+        free.sort_by_key(|(_, known)| (known.fingerprint != 0, known.in_force != 0));
+        let mut free = free.into_iter().map(|(number, _)| number);
+        kept.into_iter()
+            .map(|number| number.or_else(|| free.next()).ok_or(TableError::Full))
+            .collect()
     }
 }
 
@@ -873,6 +935,43 @@ mod tests {
         assert_eq!(find(&table, "third").unwrap().tool(), 2);
         assert_eq!(find(&table, "fourth").unwrap().tool(), 3);
         assert_eq!(find(&table, "second"), None);
+    }
+
+    #[test]
+    fn signatures_keep_their_numbers_and_leave_them_last() {
+        let parse = |patterns: &[String]| {
+            let file = patterns.iter().map(|pattern| {
+                entry("tool", "tool = \"a\"").replace("\"pattern\"", &format!("\"{pattern}\""))
+            });
+            Signatures::parse(&file.collect::<String>()).unwrap()
+        };
+        let named = |name: &str, many: usize| -> Vec<_> {
+            (0..many).map(|at| format!("{name}-{at}")).collect()
+        };
+        let known_by = |signatures: &Signatures, in_force| -> Vec<_> {
+            let known = signatures.list.iter().map(|one| SignatureNumber {
+                fingerprint: one.fingerprint(),
+                before: 0,
+                in_force,
+            });
+            known.collect()
+        };
+        let list = |range: std::ops::Range<u16>| range.collect::<Vec<_>>();
+        let first = parse(&named("first", 4));
+        assert_eq!(first.numbers(&[]).unwrap(), list(0..4));
+        let mut known = known_by(&first, 1);
+        let mixed = ["new-0", "FIRST-2", "new-1", "first-0"].map(str::to_owned);
+        assert_eq!(parse(&mixed).numbers(&known).unwrap(), [4, 2, 5, 0]);
+        // Numbers 4 to 509 are those of signatures that are gone.
+        known.extend(known_by(&parse(&named("gone", 506)), 0));
+        let many = parse(&named("new", 508));
+        let numbers = many.numbers(&known).unwrap();
+        assert_eq!(numbers[..3], [510, 511, 4]);
+        assert_eq!(numbers[507], 509);
+        let full = parse(&named("new", 512)).numbers(&known).unwrap();
+        assert_eq!(full[508..], [0, 1, 2, 3]);
+        let too_many = parse(&named("new", 513)).numbers(&known);
+        assert_eq!(too_many, Err(TableError::Full));
     }
 
     #[test]
