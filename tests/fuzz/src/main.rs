@@ -16,16 +16,17 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 
-use crate::signatures::Signatures;
+use crate::{payload::Judge, signatures::Signatures};
 
 const START_LINE: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\n";
 
 static SIGNATURES: LazyLock<Signatures> = LazyLock::new(Signatures::read);
 
 fuzz_target!(|input: &[u8]| {
-    payload::holds(input, &SIGNATURES);
-    payload::holds(&[START_LINE, input].concat(), &SIGNATURES);
+    let mut judge = Judge::new(&SIGNATURES);
+    judge.holds(input);
+    judge.holds(&[START_LINE, input].concat());
     if let Some(carried) = frame::holds(input) {
-        payload::holds(carried, &SIGNATURES);
+        judge.holds(carried);
     }
 });

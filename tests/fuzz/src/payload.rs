@@ -1,52 +1,124 @@
 //! What must hold of any payload.
 
 use sip_filter_common::{
-    classify::{Classification, classify, starts_like_sip},
+    abi::Address,
+    classify::{Classification, Destination, Work, classify, starts_like_sip},
     payload::SlicePayload,
+    signature::SignatureTable,
     sip::MessageClass,
 };
 
-use crate::{
-    reference::{self, LONGEST},
-    signatures::Signatures,
+use crate::{reference, signatures::Signatures};
+
+/// Lines of a request that each signature's place has something in, to be left in the room.
+const LEFT: &[u8] = b"User-Agent: friendly-scanner\r\nu: zzzzz\r\n\
+    From: <sip:1@1.1.1.1>;tag=6330303030323061313363340131323334353637\r\n\
+    Via: SIP/2.0/UDP 1.1.1.1:5060;branch=z9hG4bK-1234567;rport\r\nCall-ID: 1234567890\r\n\
+    Max-Forwards: 20\r\nContact: *\r\nTo: zzzz\r\nCSeq: 7 q\r\n";
+/// About as much as the room holds, in bytes.
+const FULL: usize = 9_000;
+
+/// Where the packets are for.
+const DESTINATION: Destination = Destination {
+    address: Address::from_ipv4(0xc000_020a),
+    port: 5060,
 };
 
-/// The one place that asks the classifier.
-fn classified(payload: &[u8], signatures: &Signatures) -> Classification {
-    classify(&SlicePayload(payload), &signatures.table)
+/// Asks the classifier, in a room in which other requests have left their text, as they do in the
+/// kernel, and in one that is new each time.
+pub struct Judge<'a> {
+    signatures: &'a Signatures,
+    used: Box<Work>,
+    new: Box<Work>,
 }
 
-/// Holds a payload against what must hold.
-pub fn holds(payload: &[u8], signatures: &Signatures) {
-    let found = classified(payload, signatures);
-    let Classification { class, tool } = found;
-    assert!(
-        class.is_request() || tool.is_none(),
-        "{class:?} of {tool:?}, and only requests are judged"
-    );
-    assert!(
-        !starts_like_sip(&SlicePayload(payload))
-            || class.is_request()
-            || class == MessageClass::Response,
-        "{class:?}, although it starts like SIP"
-    );
-    let Some(expected) = reference::classified(payload, signatures) else {
-        return;
-    };
-    assert_eq!(
-        found,
-        expected,
-        "found, and by the reference: {}",
-        payload.escape_ascii()
-    );
-    if class.is_request() {
-        for (what, changed) in equivalents(payload) {
-            if changed.len() <= LONGEST {
-                let again = classified(&changed, signatures);
-                assert_eq!(again, found, "{what}: {}", changed.escape_ascii());
+impl<'a> Judge<'a> {
+    /// With the same left in the room each time, so that what one input shows it shows again.
+    pub fn new(signatures: &'a Signatures) -> Self {
+        let mut judge = Self {
+            signatures,
+            used: Box::new(const { Work::EMPTY }),
+            new: Box::new(const { Work::EMPTY }),
+        };
+        let mut left = b"OPTIONS sip:q SIP/2.0\r\n".to_vec();
+        while left.len() < FULL {
+            left.extend_from_slice(LEFT);
+        }
+        classify(
+            &SlicePayload(&left),
+            &DESTINATION,
+            // Nothing ends the search early.
+            const { &SignatureTable::EMPTY },
+            &mut judge.used,
+        );
+        judge
+    }
+
+    /// The one place that asks the classifier.
+    fn classified(&mut self, payload: &[u8], table: &SignatureTable) -> Classification {
+        *self.new = Work::EMPTY;
+        let [new, used] = [&mut self.new, &mut self.used]
+            .map(|work| classify(&SlicePayload(payload), &DESTINATION, table, work));
+        assert_eq!(
+            used,
+            new,
+            "with what others left, and without: {}",
+            payload.escape_ascii()
+        );
+        new
+    }
+
+    /// Holds a payload against what must hold.
+    pub fn holds(&mut self, payload: &[u8]) {
+        let signatures = self.signatures;
+        let found = self.classified(payload, &signatures.patterns);
+        let Classification { class, hit } = found;
+        assert!(
+            class.is_request() || hit.is_none(),
+            "{class:?} of {hit:?}, and only requests are judged"
+        );
+        assert!(
+            !starts_like_sip(&SlicePayload(payload))
+                || class.is_request()
+                || class == MessageClass::Response,
+            "{class:?}, although it starts like SIP"
+        );
+
+        // What detectors find comes last, and is of use only where nothing is to be dropped for.
+        let all = self.classified(payload, &signatures.all);
+        assert_eq!(all.class, class);
+        let by_detector = all.hit.signature() >= signatures.list.len();
+        assert!(
+            all.hit == hit || by_detector && hit.or(all.hit) == all.hit,
+            "{all:?} with detectors, {found:?} without: {}",
+            payload.escape_ascii()
+        );
+
+        let Some(expected) = reference::classified(payload, signatures) else {
+            return;
+        };
+        assert_eq!(
+            read(found),
+            expected,
+            "found, and by the reference: {}",
+            payload.escape_ascii()
+        );
+        if class.is_request() {
+            for (what, changed) in equivalents(payload) {
+                // Only within the limits, from which the change may be a way out.
+                if reference::classified(&changed, signatures).is_some() {
+                    let again = self.classified(&changed, &signatures.patterns);
+                    assert_eq!(again, found, "{what}: {}", changed.escape_ascii());
+                }
             }
         }
     }
+}
+
+/// In the reference's words.
+fn read(found: Classification) -> reference::Answer {
+    let Classification { class, hit } = found;
+    (class, hit.found().map(|tool| (tool, hit.signature())))
 }
 
 /// The same request written in other ways, none of which a receiver tells from the first.

@@ -6,12 +6,12 @@
 use std::{env, fs, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};
-use sip_filter::config::signatures::{Signature, Signatures};
-use sip_filter_common::sip::MessageClass;
+use sip_filter::config::signatures::{Mark, Signature, Signatures};
+use sip_filter_common::{field::Field, sip::MessageClass};
 use sip_filter_tests::{corpus, messages, packet::Frame, torture};
 
 /// Names of header fields, short forms too, and what else a message is made of.
-const WORDS: [&str; 34] = [
+const WORDS: [&str; 48] = [
     "\nUser-Agent: ",
     "\nuser-agent",
     "\r\nVia: SIP/2.0/UDP ",
@@ -44,6 +44,21 @@ const WORDS: [&str; 34] = [
     "tel:",
     " SIP/2.0\r\n",
     "SIP/2.0 200 OK\r\n",
+    ";rport",
+    ";rport;alias",
+    "\r\nMax-Forwards: 20\r\n",
+    ";branch=z9hG4bK.0123abcd;rport;alias",
+    ";branch=z9hG4bK-1234567890;rport",
+    ";branch=abcdef.0123456789;rport;alias",
+    // The address and port that the fuzz target says packets are for.
+    ";tag=63303030303230613133633401333734333733",
+    ";tag=3206210844",
+    "3031323334353637",
+    "70c00e8c",
+    "OPTIONS",
+    "\t\r\n",
+    "\nV\n",
+    "\u{e9}\n",
     "\0\0\0\0",
     "!\u{12}",
 ];
@@ -85,9 +100,8 @@ fn write(folder: &Path) -> Result<()> {
         write(&seeds.join(format!("message-{at}")), message)?;
     }
     let signatures = Signatures::built_in()?.list;
-    for (at, signature) in signatures.iter().enumerate() {
-        let field = format!("{}: {}\r\n", signature.field(), signature.pattern());
-        write(&seeds.join(format!("field-{at}")), field.as_bytes())?;
+    for (at, text) in signatures.iter().filter_map(text).enumerate() {
+        write(&seeds.join(format!("field-{at}")), text.as_bytes())?;
     }
     for (at, frame) in frames().iter().enumerate() {
         write(&seeds.join(format!("frame-{at}")), frame)?;
@@ -129,11 +143,21 @@ fn dictionary(signatures: &[Signature]) -> String {
         let method = class.method()?;
         Some(format!("{method} sip:a@b SIP/2.0\r\n"))
     });
-    let fields = signatures
-        .iter()
-        .map(|signature| format!("\n{}: {}", signature.field(), signature.pattern()));
+    let fields = signatures.iter().filter_map(text);
     let words = WORDS.map(str::to_owned).into_iter();
     words.chain(methods).chain(fields).map(line).collect()
+}
+
+/// What its pattern meets: a header field behind the line before it, or a start line. Detectors are
+/// met by the messages and by the corpus.
+fn text(signature: &Signature) -> Option<String> {
+    match &signature.mark {
+        Mark::Pattern { field, pattern, .. } if *field == Field::RequestUri => {
+            Some(format!("OPTIONS {pattern} SIP/2.0\r\n"))
+        }
+        Mark::Pattern { field, pattern, .. } => Some(format!("\n{}: {pattern}", field.name())),
+        Mark::Detector(_) => None,
+    }
 }
 
 fn line(word: String) -> String {
