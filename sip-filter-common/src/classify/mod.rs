@@ -149,8 +149,8 @@ impl Step {
     }
 }
 
-/// How often the header is read on: at first up to a value that may be a tool's, or to where the
-/// header seems to end; then to the end, whatever stands in between.
+/// How often the header is read on: at first up to a value that may be a tool's, and then to the
+/// end.
 const ROUNDS: usize = 2;
 
 /// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
@@ -168,11 +168,8 @@ fn request(
     work.keep(Kept::Uri, uri);
 
     let payload = &payload.behind(start);
+    work.read(payload);
     for round in payload.rolled(ROUNDS) {
-        if !work.is_read() {
-            let stop_at = if round > 0 { 0 } else { u64::MAX };
-            work.read(payload, stop_at);
-        }
         if round == 0 {
             note_uri(work, table);
         }

@@ -111,7 +111,7 @@ pub struct Work {
 #[derive(Clone, Copy)]
 #[repr(usize)]
 pub(super) enum Kept {
-    /// How far the text has been read; more than its length when it was read to its end.
+    /// Where what is left behind the last whole chunk begins.
     Read,
     /// Of how many chunks the line ends are known.
     Masks,
@@ -301,12 +301,6 @@ impl Work {
         number + 1
     }
 
-    /// Whether the whole text has been read.
-    #[inline(always)]
-    pub(super) fn is_read(&self) -> bool {
-        self.kept(Kept::Read) > MAX_OFFSET
-    }
-
     /// Where the list of line ends goes on.
     #[inline(always)]
     pub(super) fn cursor(&self) -> Cursor {
@@ -326,20 +320,17 @@ impl Work {
         }
     }
 
-    /// Reads on, to the payload's end or to where the header may end: to a chunk in which two line
-    /// feeds, or what is taken for some, are at most two bytes apart, and of such `stop_at` says
-    /// whether they count.
+    /// Reads the text to its end, or to the chunk in which the header ends.
     ///
-    /// Behind the payload's end the text has line feeds.
+    /// Behind the payload's end the text has line feeds. What is behind the header's end is that of
+    /// another packet.
     #[inline(always)]
-    pub(super) fn read(&mut self, payload: &impl Payload, stop_at: u64) {
+    pub(super) fn read(&mut self, payload: &impl Payload) {
         let payload = payload.apart();
-        let start = self.kept(Kept::Read) & MAX_OFFSET & !(CHUNK - 1);
-        let before = self.masks[start / CHUNK % MASKS];
-        self.keep(Kept::Read, start);
+        self.keep(Kept::Read, 0);
         self.keep(Kept::B, 0);
         for step in payload.rolled(CHUNKS) {
-            let at = start + step * CHUNK;
+            let at = step * CHUNK;
             // SAFETY: there is room for a chunk behind the last offset.
             let Some(mask) = (unsafe { payload.copy_chunk(at, self.pointer_mut(at)) }) else {
                 self.keep(Kept::Read, at);
@@ -347,26 +338,24 @@ impl Work {
                 break;
             };
             self.masks[at / CHUNK % MASKS] = mask;
-            let ends = mask & (mask << 1 | mask << 2) & stop_at;
+            // Two line feeds, or what is taken for some, at most two bytes apart.
+            let ends = mask & (mask << 1 | mask << 2);
             if ends != 0 {
-                // What comes behind is looked at when what follows has been read too.
                 let end = ends & ends.wrapping_neg();
-                self.masks[at / CHUNK % MASKS] = mask & (end << 1).wrapping_sub(1);
-                self.keep(Kept::Read, at);
-                self.keep(Kept::Masks, at / CHUNK + 1);
-                break;
+                let last = self.half(at + place_of(end).wrapping_sub(2)) & 0xff_ffff;
+                let is_end = last >> 8 == u32::from_le_bytes(*b"\n\n\0\0")
+                    || last == u32::from_le_bytes(*b"\n\r\n\0");
+                if is_end {
+                    // Nothing behind it is looked at.
+                    self.masks[at / CHUNK % MASKS] = mask & (end << 1).wrapping_sub(1);
+                    self.keep(Kept::Masks, at / CHUNK + 1);
+                    break;
+                }
             }
         }
         if self.kept(Kept::B) & 1 != 0 {
             self.read_tail(&payload.apart());
         }
-        // Where the lines of the first chunk, which was read before, have been looked at, those go on
-        // that were put off then.
-        let chunk = start / CHUNK % MASKS;
-        let Cursor { mask, number } = self.cursor();
-        let is_it = payload.mask_if_0((number ^ chunk) as u64);
-        let behind = self.masks[chunk] & !before & is_it;
-        self.keep(Kept::Mask, (mask | behind) as usize);
     }
 
     /// Reads what is left behind the last whole chunk.
@@ -391,7 +380,6 @@ impl Work {
         let mask = self.kept(Kept::B) as u64 | 1 << left;
         self.masks[base / CHUNK % MASKS] = mask;
         self.keep(Kept::Masks, base / CHUNK + 1);
-        self.keep(Kept::Read, MAX_OFFSET + 1);
     }
 
     /// Reads a text that is shorter than a chunk.

@@ -12,7 +12,7 @@ use crate::{
 /// of the colon.
 const BLANKS: usize = 8;
 /// How many patterns are compared, all values of a message together.
-const MAX_COMPARED: usize = 24;
+const MAX_COMPARED: usize = 40;
 
 /// Finds the first tool that may be dropped, or else the first one, that the candidates' values
 /// begin with, and keeps it.
@@ -137,8 +137,11 @@ fn skip_blanks(payload: &impl Payload, work: &Work, from: usize) -> usize {
 fn end_at(payload: &impl Payload, work: &Work, field: usize, at: usize) -> u64 {
     let word = work.word(at);
     let blanks = swar::count_before_first(others(word)) as u64;
-    let next = (word >> (4 * blanks)) >> (4 * blanks);
-    let is_end = is(payload, next, b'\r') | is(payload, next, b'\n');
+    // A line feed that a blank follows ends a line, and not the value.
+    let next = work.word(at + blanks as usize);
+    let has_cr = is(payload, next, b'\r');
+    let behind = next >> (8 * has_cr);
+    let is_end = is(payload, behind, b'\n') & (1 ^ is_blank(payload, behind >> 8));
     let is_uri = payload.is_0((field ^ Field::RequestUri as usize) as u64);
     is_end | is_uri & is_blank(payload, word)
 }
