@@ -6,8 +6,9 @@
 use std::cell::RefCell;
 
 use sip_filter_common::{
+    abi::Address,
     classify::{self, Classification, Destination, Work, starts_like_sip},
-    field::{Field, Match},
+    field::{Detector, Field, Match},
     payload::SlicePayload,
     signature::{MAX_CHAIN, MAX_PATTERN, MAX_SIGNATURES, MIN_PREFIX, SignatureTable, TableError},
     sip::MessageClass,
@@ -1708,6 +1709,126 @@ fn a_tool_that_may_be_dropped_goes_first_whatever_its_field() {
                 assert_eq!(found, expected, "{message:?}");
             }
         }
+    }
+}
+
+// --- Detectors -----------------------------------------------------------------------------
+
+/// Each detector names the tool with its discriminant.
+fn detectors() -> SignatureTable {
+    let mut table = SignatureTable::EMPTY;
+    for detector in Detector::ALL {
+        let number = 100 + detector as u16;
+        table.set_detector(detector, number, Found::new(detector as u8, Kind::Scanner));
+    }
+    table
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_tag_gives_its_tool_away() {
+    use Detector::{MetasploitTag, SipviciousShape, SipviciousTag, SipviciousTarget, SvcrackTag};
+
+    let table = detectors();
+    let destination = Destination {
+        address: Address::from_ipv4(u32::from_ne_bytes([192, 0, 2, 10])),
+        port: 5060,
+    };
+    let target = hex("c000020a13c4");
+    let number = hex("1234567890");
+    let plain = "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1\r\nCall-ID: a@b\r\n";
+    let shape = "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-1234567890;rport\r\n\
+                 Call-ID: 123456789012345678901234\r\n";
+    for (tag, others, expected) in [
+        ("70c00e8c".to_owned(), plain, Some(MetasploitTag)),
+        ("70c00e8d".to_owned(), plain, None),
+        ("170c00e8c".to_owned(), plain, None),
+        ("3206210844".to_owned(), plain, Some(SvcrackTag)),
+        ("3206210845".to_owned(), plain, None),
+        ("13206210844".to_owned(), plain, None),
+        (format!("{target}01{number}"), plain, Some(SipviciousTarget)),
+        (format!("{target}01{number}"), shape, Some(SipviciousTarget)),
+        (
+            format!("{target}01{}", hex("123456")),
+            plain,
+            Some(SipviciousTarget),
+        ),
+        (format!("{target}01{}", hex("12345")), plain, None),
+        (format!("{target}01{}", hex("12345678901")), plain, None),
+        (format!("{target}{number}"), plain, None),
+        (format!("{target}02{number}"), plain, None),
+        (
+            format!("{}01{number}", hex("c000020b13c4")),
+            plain,
+            Some(SipviciousTag),
+        ),
+        (
+            format!("{}01{number}", hex("c000020a13c5")),
+            plain,
+            Some(SipviciousTag),
+        ),
+        (
+            format!("{}01{number}", hex("100")),
+            plain,
+            Some(SipviciousTag),
+        ),
+        (
+            format!("{}01{number}", hex("100")),
+            shape,
+            Some(SipviciousShape),
+        ),
+        ("as12345678".to_owned(), shape, None),
+        ("12345678".to_owned(), plain, None),
+        (String::new(), plain, None),
+    ] {
+        for name in ["From", "f", "FROM"] {
+            let from = format!("{name}: \"a\" <sip:a@b>;tag={tag}\r\n");
+            for padding in 0..CHUNK {
+                let before = format!("{START}Subject: {}\r\n", "x".repeat(padding));
+                for message in [
+                    format!("{before}{others}{from}\r\n"),
+                    format!("{before}{from}{others}Max-Forwards: 70\r\n\r\nv=0\r\n"),
+                    format!("{before}{others}{from}").replace("\r\n", "\n"),
+                ] {
+                    let hit = classify(message.as_bytes(), &destination, &table).hit;
+                    let found = hit.found().map(|found| found.tool());
+                    let expected = expected.map(|detector| detector as u8);
+                    assert_eq!(found, expected, "{}", message.escape_debug());
+                    let number = usize::from(found.map_or(0, |tool| 100 + tool));
+                    assert_eq!(hit.signature(), number);
+                }
+            }
+            // In a body, in another field, and in a response it says nothing.
+            for message in [
+                format!("{START}{plain}\r\n{from}"),
+                format!("{START}{plain}To: <sip:a@b>;tag={tag}\r\n\r\n"),
+                format!("SIP/2.0 200 OK\r\n{plain}{from}\r\n"),
+            ] {
+                let found = classify(message.as_bytes(), &destination, &table).tool();
+                assert_eq!(found, None, "{}", message.escape_debug());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_method_alone_is_zmap() {
+    let table = detectors();
+    for (payload, expected) in [
+        ("OPTIONS", Some(Detector::ZmapBare as u8)),
+        ("OPTION", None),
+        ("OPTIONX", None),
+        ("options", None),
+        ("INVITE ", None),
+        ("OPTIONS ", None),
+        ("OPTIONS\r\n", None),
+        ("\r\nOPTIONS", None),
+    ] {
+        assert_eq!(tool(payload, &table), expected, "{payload:?}");
+        assert_eq!(tool(payload, &SignatureTable::EMPTY), None, "{payload:?}");
     }
 }
 
