@@ -618,6 +618,7 @@ fn a_user_agent_is_found_however_it_is_written() {
         "User-Agent\t:friendly-scanner",
         "User-Agent \t : \t friendly-scanner",
         "User-Agent:\r\n friendly-scanner",
+        "User-Agent:\r\n\tfriendly-scanner",
         "User-Agent: \r\n  friendly-scanner",
         "User-Agent:\n friendly-scanner",
         "User-Agent: friendly-scanner ",
@@ -929,6 +930,116 @@ fn behind_many_lines_a_user_agent_alone_is_found() {
     }
 }
 
+/// What another packet left in the room is not taken for part of this one.
+#[test]
+fn an_honest_request_is_not_named_for_what_came_before() {
+    let table = scanners();
+    let destination = Destination::NONE;
+    for before in [
+        "X: a\t\r\n",
+        "X: \u{e9}\r\n",
+        "X: 1\nY\n",
+        "X: 1\r\n\t2\r\n",
+    ] {
+        for padding in 0..3 * CHUNK {
+            let before = format!("{START}X:{}\r\n{before}User-Agent: ", "x".repeat(padding));
+            let scanner = format!("{}friendly-scanner\r\n\r\n", "y".repeat(before.len()));
+            let scanner = format!("{START}{}", &scanner[START.len()..]);
+            let honest = format!("{before}Somephone\r\n\r\n");
+            let mut work = room();
+            for (message, expected) in [(&scanner, None), (&honest, None)] {
+                let payload = SlicePayload(message.as_bytes());
+                let found = classify::classify(&payload, &destination, &table, &mut work).tool();
+                assert_eq!(found, expected, "{}", message.escape_debug());
+            }
+        }
+    }
+}
+
+/// What each line costs adds up to no limit that a header of an ordinary size reaches.
+#[test]
+fn a_user_agent_is_found_among_many_values_to_compare() {
+    let table = scanners();
+    let agent = "User-Agent: friendly-scanner\r\n";
+    for line in [
+        "Via:  a\r\n",
+        "Contact:\r\n",
+        "To:\ta\r\n",
+        "User-Agent: friendly-scanne\r\n",
+    ] {
+        for lines in 0..20 {
+            let many = line.repeat(lines);
+            for header in [
+                format!("{agent}{many}"),
+                format!("{many}{agent}"),
+                format!("From:  x\r\n{many}{agent}"),
+                format!("From:  x\r\n{agent}{many}"),
+            ] {
+                let found = tool(format!("{START}{header}\r\n"), &table);
+                assert_eq!(found, Some(SCANNER), "{header:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_user_agent_is_found_behind_bytes_above_ascii() {
+    let table = scanners();
+    let header = "User-Agent: friendly-scanner\r\n\r\n";
+    for letter in ["\u{e9}", "\u{65e5}", "\u{1f4de}"] {
+        for length in [1, 50, 100, 150, 200, 280, 300, 350, 400] {
+            let message = format!("{START}X: {}\r\n{header}", letter.repeat(length));
+            assert_eq!(tool(message, &table), Some(SCANNER), "{length} of {letter}");
+        }
+    }
+}
+
+/// What looks like a header's end eight bytes at a time, and is none.
+#[test]
+fn a_header_goes_on_behind_what_only_seems_its_end() {
+    let table = scanners();
+    let header = "User-Agent: friendly-scanner";
+    for before in [
+        "X: a\t\r\n",
+        "X: a\t\n",
+        "X: \u{e9}\r\n",
+        "X: \u{65e5}\u{672c}\r\n",
+        "X: \u{e9}\n",
+        "X\r\n",
+        "X\n",
+        "X: 1\nY\n",
+        "X: 1\r\nY\r\nZ\n",
+        "X: 1\r\n\t2\r\n",
+        "X: 1\r\n \r\n",
+        "X: 1\r\n\t\r\n",
+        "X: 1\n\t\n",
+        "X: 1\n \n",
+        "X: \0\0\0\r\n",
+        "X: \x0b\r\n",
+        "X: a\t\r\nY: a\t\r\nZ: a\t\r\n",
+    ] {
+        for padding in 0..3 * CHUNK {
+            let before = format!("{START}X:{}\r\n{before}", "x".repeat(padding));
+            for (message, expected) in [
+                (format!("{before}{header}\r\n\r\n"), Some(SCANNER)),
+                (format!("{before}{header}\r\n\r\nv=0\r\n"), Some(SCANNER)),
+                (format!("{before}{header}"), Some(SCANNER)),
+                (format!("{before}\r\n{header}\r\n\r\n"), None),
+                (format!("{before}\r\n\r\nv=0\r\n{header}\r\n"), None),
+            ] {
+                // So that a text that is not read to its end is followed by something.
+                tool(format!("{START}X:{}", "y".repeat(2000)), &table);
+                assert_eq!(
+                    tool(&message, &table),
+                    expected,
+                    "{}",
+                    message.escape_debug()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_user_agent_in_a_body_is_none_at_every_offset() {
     let table = scanners();
@@ -957,9 +1068,6 @@ fn every_byte_of_the_name_counts() {
             for byte in 0..=u8::MAX {
                 let mut changed = *name;
                 changed[at] = byte;
-                if changed == *b"\nUser\rAgent" {
-                    continue;
-                }
                 let message = [before.as_bytes(), &changed, b": friendly-scanner\r\n\r\n"].concat();
                 let expected = byte.eq_ignore_ascii_case(&name[at]).then_some(SCANNER);
                 let text = changed.escape_ascii();
@@ -984,7 +1092,7 @@ fn blanks_around_the_colon_are_skipped_so_many() {
         (BLANKS + 1, None),
         (2 * BLANKS, None),
     ] {
-        for many in [" ".repeat(blanks)] {
+        for many in [" ".repeat(blanks), "\t".repeat(blanks)] {
             for header in [
                 format!("User-Agent:{many}friendly-scanner"),
                 format!("User-Agent{many}:friendly-scanner"),
@@ -1001,7 +1109,7 @@ fn blanks_around_the_colon_are_skipped_so_many() {
         (FOLDS, Some(SCANNER)),
         (FOLDS + 1, None),
     ] {
-        for fold in ["\r\n ", " \r\n ", " \n "] {
+        for fold in ["\r\n ", "\n ", "\r\n\t", "\n\t", " \r\n ", "\t\n\t"] {
             let many = fold.repeat(folds);
             let message = format!("{START}User-Agent:{many}friendly-scanner\r\n\r\n");
             assert_eq!(tool(message, &table), expected, "{many:?}");
@@ -1097,8 +1205,11 @@ fn an_exact_pattern_is_the_whole_value() {
         ("PBX ", Some(1)),
         ("PBX\t", Some(1)),
         (&format!("PBX{}", " ".repeat(TRAILING)), Some(1)),
+        (&format!("PBX{}", "\t".repeat(TRAILING)), Some(1)),
         (&format!("PBX{}", " ".repeat(TRAILING + 1)), None),
         ("PBXact", None),
+        ("PBX\r\n act", None),
+        ("PBX\n\tact", None),
         ("PBX 2", None),
         ("PB", None),
         ("x", Some(2)),
@@ -1411,10 +1522,14 @@ fn a_field_is_found_however_it_is_written() {
                     ":\t",
                     " :",
                     " : ",
+                    "\t:\t",
+                    " \t : \t ",
                     "        :         ",
                     ":\r\n ",
+                    ":\r\n\t",
                     ": \r\n  ",
                     ":\n ",
+                    ": \n\t",
                 ] {
                     for (value, expected) in [
                         (BEGINNING.to_owned(), Some(1)),
