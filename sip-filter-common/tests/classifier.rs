@@ -29,7 +29,7 @@ const BLANKS: usize = 64;
 /// How often a line may be folded on either side of the colon.
 const FOLDS: usize = 8;
 /// How many blanks may stand behind an exact value.
-const TRAILING: usize = 7;
+const TRAILING: usize = 8;
 /// The search goes so many bytes at a time: what depends on the place does so modulo this.
 const CHUNK: usize = 64;
 /// Behind so many lines every field is still found, and behind this many a User-Agent alone.
@@ -957,43 +957,6 @@ fn an_honest_request_is_not_named_for_what_came_before() {
 }
 
 /// What each line costs adds up to no limit that a header of an ordinary size reaches.
-#[test]
-fn a_user_agent_is_found_among_many_values_to_compare() {
-    let table = scanners();
-    let agent = "User-Agent: friendly-scanner\r\n";
-    for line in [
-        "Via:  a\r\n",
-        "Contact:\r\n",
-        "To:\ta\r\n",
-        "User-Agent: friendly-scanne\r\n",
-    ] {
-        for lines in 0..20 {
-            let many = line.repeat(lines);
-            for header in [
-                format!("{agent}{many}"),
-                format!("{many}{agent}"),
-                format!("From:  x\r\n{many}{agent}"),
-                format!("From:  x\r\n{agent}{many}"),
-            ] {
-                let found = tool(format!("{START}{header}\r\n"), &table);
-                assert_eq!(found, Some(SCANNER), "{header:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_user_agent_is_found_behind_bytes_above_ascii() {
-    let table = scanners();
-    let header = "User-Agent: friendly-scanner\r\n\r\n";
-    for letter in ["\u{e9}", "\u{65e5}", "\u{1f4de}"] {
-        for length in [1, 50, 100, 150, 200, 280, 300, 350, 400] {
-            let message = format!("{START}X: {}\r\n{header}", letter.repeat(length));
-            assert_eq!(tool(message, &table), Some(SCANNER), "{length} of {letter}");
-        }
-    }
-}
-
 /// What looks like a header's end eight bytes at a time, and is none.
 #[test]
 fn a_header_goes_on_behind_what_only_seems_its_end() {

@@ -19,6 +19,8 @@ struct Name {
     /// A line feed and the first seven letters of a field's name, or all if it has less.
     head: u64,
     mask: u64,
+    /// The bits that make letters lower case: a CR must not become a hyphen.
+    fold: u64,
     /// In the set of beginnings, what tells this field from others.
     salt: u64,
     /// From the line feed to behind the name, in bytes.
@@ -28,21 +30,25 @@ struct Name {
     key_at: u8,
 }
 
-const LETTERS: u64 = 0x2020_2020_2020_2000;
 /// The last four letters of User-Agent. Of another name of more than seven letters no other begins
 /// alike.
 const TAIL: u32 = u32::from_le_bytes(*b"gent");
 
 const fn name(text: &[u8], field: Field) -> Name {
     let mut head = b'\n' as u64;
+    let mut fold = 0;
     let mut at = 0;
     while at < text.len() && at < 7 {
+        if text[at] != b'-' {
+            fold |= 0x20 << (8 * at + 8);
+        }
         head |= (text[at] as u64) << (8 * at + 8);
         at += 1;
     }
     Name {
         head,
         mask: swar::mask(at + 1),
+        fold,
         salt: signature::salt(field),
         length: text.len() as u8 + 1,
         field: field as u8,
@@ -55,6 +61,7 @@ const NAMES: [Name; 16] = {
     let nothing = Name {
         head: 1,
         mask: 0,
+        fold: 0,
         salt: 0,
         length: 0,
         field: 0,
@@ -174,7 +181,7 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             continue;
         }
         let name = &BY_NUMBER[(kind & 0xf) as usize];
-        if (line | LETTERS) & name.mask != name.head {
+        if (line | name.fold) & name.mask != name.head {
             if kind == END {
                 let has_cr = ((line >> 8) as u8 == b'\r') as usize;
                 work.keep(Kept::Body, at + 2 + has_cr);
@@ -253,7 +260,7 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
         let name_end = at + NAMES[1].length as usize;
         let tail = work.half(name_end.wrapping_sub(4)) | 0x2020_2020;
         let behind = IS_BEHIND_NAME[work.byte(name_end) as usize] ^ 1;
-        let difference = (line | LETTERS) ^ HEAD | u64::from(tail ^ TAIL) | u64::from(behind);
+        let difference = (line | NAMES[1].fold) ^ HEAD | u64::from(tail ^ TAIL) | u64::from(behind);
         if difference == 0 {
             work.add_candidate(0, Field::UserAgent as usize, name_end);
             work.keep(Kept::Candidates, 1);

@@ -342,7 +342,7 @@ impl Work {
             let ends = mask & (mask << 1 | mask << 2);
             if ends != 0 {
                 let end = ends & ends.wrapping_neg();
-                let last = self.half(at + place_of(end).wrapping_sub(2)) & 0xff_ffff;
+                let last = self.half((at + place_of(end)).wrapping_sub(2)) & 0xff_ffff;
                 let is_end = last >> 8 == u32::from_le_bytes(*b"\n\n\0\0")
                     || last == u32::from_le_bytes(*b"\n\r\n\0");
                 if is_end {

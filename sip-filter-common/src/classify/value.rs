@@ -92,7 +92,11 @@ fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) 
             work.chains[(place * CHAINS + class) % work.chains.len()] = of | chain;
         }
     }
-    candidates * CHAINS
+    (if candidates < CANDIDATES {
+        candidates
+    } else {
+        CANDIDATES
+    }) * CHAINS
 }
 
 /// Keeps as [`Kept::A`] where the value begins of a field whose name ends at `name_end`; 0 where no
