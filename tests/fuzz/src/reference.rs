@@ -293,7 +293,7 @@ fn named<'a>(
                 // It ends at the first blank.
                 Field::RequestUri if blanks > 0 => true,
                 _ if blanks > TRAILING => return None,
-                _ => matches!(behind.get(blanks), None | Some(b'\r' | b'\n')),
+                _ => ends(&behind[blanks..]),
             };
             if !is_end {
                 continue;
@@ -309,6 +309,16 @@ fn named<'a>(
         return None;
     }
     Some(best)
+}
+
+/// Whether a value ends where this follows: at a line end that no blank follows, or with the payload.
+fn ends(behind: &[u8]) -> bool {
+    let line_end = behind.strip_prefix(b"\r").unwrap_or(behind);
+    match line_end {
+        [] | [b'\n'] => true,
+        [b'\n', next, ..] => !matches!(next, b' ' | b'\t'),
+        _ => false,
+    }
 }
 
 /// Whether so many first bytes of the value may be taken for the pattern's.
