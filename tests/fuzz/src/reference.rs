@@ -29,7 +29,7 @@ const TRAILING: usize = 7;
 /// is found.
 const MARKS: usize = 48;
 /// Up to so many, a User-Agent is found.
-const MANY_MARKS: usize = 700;
+const MANY_MARKS: usize = 480;
 /// Steps of comparing, as far as they can be told without the classifier's hashes.
 const STEPS: usize = 20;
 
