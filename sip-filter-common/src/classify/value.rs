@@ -147,7 +147,7 @@ fn end_at(payload: &impl Payload, work: &Work, field: usize, at: usize) -> u64 {
     let behind = next >> (8 * has_cr);
     let is_end = is(payload, behind, b'\n') & (1 ^ is_blank(payload, behind >> 8));
     let is_uri = payload.is_0((field ^ Field::RequestUri as usize) as u64);
-    is_end | is_uri & is_blank(payload, word)
+    is_end & (1 ^ is_uri) | is_uri & is_blank(payload, word)
 }
 
 /// Flags the bytes that are neither space nor tab.

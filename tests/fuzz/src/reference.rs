@@ -291,7 +291,7 @@ fn named<'a>(
             let blanks = blanks.count();
             let is_end = match field {
                 // It ends at the first blank.
-                Field::RequestUri if blanks > 0 => true,
+                Field::RequestUri => blanks > 0,
                 _ if blanks > TRAILING => return None,
                 _ => ends(&behind[blanks..]),
             };
