@@ -1725,8 +1725,10 @@ fn a_request_uri_is_compared_up_to_its_blank() {
     for (message, expected) in [
         ("OPTIONS sip:nm", Some(1)),
         ("OPTIONS sip:n", None),
-        ("OPTIONS sip:100@1.1.1.1", Some(2)),
-        ("OPTIONS sip:100@1.1.1.1\r\n\r\n", Some(2)),
+        // An exact one ends at a blank.
+        ("OPTIONS sip:100@1.1.1.1", None),
+        ("OPTIONS sip:100@1.1.1.1\r\n\r\n", None),
+        ("OPTIONS sip:100@1.1.1.1 ", Some(2)),
         ("OPTIONS sip:a@b SIP/2.0\r\nsip:nm: 1\r\n\r\n", None),
         ("OPTIONS sip:a@b SIP/2.0\r\nTo: sip:nm\r\n\r\n", None),
         (
