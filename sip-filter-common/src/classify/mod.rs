@@ -83,8 +83,7 @@ pub fn starts_like_sip(payload: &impl Payload) -> bool {
     start_line::from_first_bytes(payload).is_some()
 }
 
-/// Classifies a datagram that arrived on a SIP port. `work` is room to work in; it says
-/// afterwards where the fields of a request stand.
+/// Classifies a datagram that arrived on a SIP port. `work` is room to work in, in whatever state.
 #[inline(always)]
 pub fn classify(
     payload: &impl Payload,

@@ -6,6 +6,7 @@
 
 use crate::{
     payload::{CHUNK, MAX_OFFSET, Payload, last_word},
+    signature::CHAINS,
     swar,
 };
 
@@ -17,7 +18,7 @@ pub(super) const MAX_TEXT: usize = CHUNKS * CHUNK - 1;
 const MASKS: usize = 256;
 /// Bytes behind the last offset, for what is read from there on.
 const BEHIND: usize = 576;
-/// How many values are compared with patterns, at most; how many chains of them.
+/// How many values are compared with patterns in one step, at most.
 pub(super) const CANDIDATES: usize = 8;
 
 const WORD: usize = size_of::<u64>();
@@ -89,7 +90,7 @@ impl Place {
     };
 }
 
-/// Room to work on one request, which says afterwards where the request's fields stand.
+/// Room to work on one request. What an earlier one left there is never looked at.
 ///
 /// In the kernel it lies in a map. What is written there and read back is, for the verifier, a
 /// number of which it knows nothing: it walks what follows once, whatever led there.
@@ -103,7 +104,7 @@ pub struct Work {
     /// Values that may begin like a pattern: field and where the name ends.
     pub(super) candidates: [u64; CANDIDATES],
     /// Chains of patterns, with the value that is compared with them.
-    pub(super) chains: [u64; 4 * CANDIDATES],
+    pub(super) chains: [u64; CHAINS * CANDIDATES],
     kept: [u64; 24],
 }
 
@@ -148,7 +149,7 @@ impl Work {
         masks: [0; MASKS],
         places: [Place::NOWHERE; Noted::COUNT],
         candidates: [0; CANDIDATES],
-        chains: [0; 4 * CANDIDATES],
+        chains: [0; CHAINS * CANDIDATES],
         kept: [0; 24],
     };
 
@@ -301,7 +302,7 @@ impl Work {
         number + 1
     }
 
-    /// Where the list of line ends goes on.
+    /// Where the reading of lines goes on.
     #[inline(always)]
     pub(super) fn cursor(&self) -> Cursor {
         Cursor {

@@ -5,7 +5,7 @@
 use anyhow::{Result, anyhow};
 use sip_filter_common::{
     field::{Detector, Field, Match},
-    signature::MAX_PATTERN,
+    signature::{MAX_PATTERN, MIN_PREFIX},
     tool::Kind,
 };
 use toml::{
@@ -15,8 +15,6 @@ use toml::{
 
 use super::{MAX_TOOL_NAME, Mark, Part, Place, Signature};
 
-/// The shortest pattern that a value may begin with, in bytes.
-const MIN_PREFIX: usize = 3;
 /// The shortest pattern that a value may contain, in bytes: shorter ones stand in ordinary
 /// traffic too, and the program finds them at no price worth paying.
 const MIN_CONTAINS: usize = 7;
