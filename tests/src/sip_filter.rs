@@ -3,8 +3,6 @@
 
 use std::{
     ffi::OsStr,
-    fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -70,11 +68,11 @@ pub fn binary() -> PathBuf {
 /// If it cannot be copied.
 pub fn binary_for_everybody(folder: &Folder) -> PathBuf {
     let copy = folder.path().join("sip-filter");
-    let copied = fs::copy(binary(), &copy)
-        .and_then(|_| fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)));
-    if let Err(error) = copied {
-        panic!("cannot copy the program to {copy:?}: {error}");
-    }
+    // Copied by a process of its own: what this one has open for writing, a program that another
+    // test starts at that moment has open too, and the kernel runs no file that is being written.
+    let mut install = Command::new("install");
+    install.args(["-m", "755"]).arg(binary()).arg(&copy);
+    process::run(install, PATIENCE).successful();
     copy
 }
 
