@@ -21,5 +21,6 @@ pub mod sip;
 pub mod tool;
 pub mod verdict;
 
+mod header_name;
 mod perfect_hash;
 pub mod swar;

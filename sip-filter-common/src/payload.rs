@@ -29,9 +29,9 @@ pub trait Payload: Sized {
     /// Eight bytes from `offset`.
     fn u64_at(&self, offset: usize) -> Option<u64>;
 
-    /// Copies [`CHUNK`] bytes from `offset`, and gives a bit for each of them, the first one lowest,
-    /// that is a line feed. Bytes below a line feed have their bit too, and so have some above 127
-    /// and a vertical tab behind one of these.
+    /// Copies [`CHUNK`] bytes from `offset`, and gives a bit for each of them that is a line feed, in
+    /// the order of [`swar::byte_of`]. Bytes below a line feed have their bit too, and so have some
+    /// above 127 and a vertical tab behind one of these.
     ///
     /// # Safety
     ///
@@ -142,7 +142,7 @@ impl Payload for SlicePayload<'_> {
         unsafe { to.copy_from_nonoverlapping(chunk.as_ptr(), CHUNK) };
         let words = chunk.as_chunks().0.iter().enumerate();
         Some(words.fold(0, |feeds, (at, word)| {
-            feeds | swar::feeds(u64::from_le_bytes(*word)) << (8 * at)
+            feeds | swar::feeds(u64::from_le_bytes(*word)) >> (7 - at)
         }))
     }
 

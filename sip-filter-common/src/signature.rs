@@ -1,12 +1,13 @@
 //! The signature table: which text in which place names which tool.
 //!
-//! The loader builds the table; the classifier looks values up in it. What a value begins with is
-//! found by hashing: a small set says whether any pattern of the field begins like it, which
-//! nearly always ends the matter; then a pattern is filed under as many of its first bytes as it
-//! has of 16, 8, 4 or 1. So the cost of a look-up does not depend on how many signatures there are.
+//! The loader builds the table; the classifier looks values up in it. Patterns are filed by four of
+//! their first bytes, and a look at what is filed by four bytes of a value nearly always ends the
+//! matter: so the cost of a look-up does not depend on how many signatures there are. Which names of
+//! fields are looked for at all is a part of the table: a field without signatures costs nothing.
 
 use crate::{
     field::{Detector, Field, Match},
+    header_name::{self, HeaderName, LETTERS},
     swar,
     tool::Found,
 };
@@ -17,33 +18,40 @@ pub const MAX_SIGNATURES: usize = 512;
 pub const MAX_PATTERN: usize = 64;
 /// The shortest pattern that a value may begin with, in bytes.
 pub const MIN_PREFIX: usize = 3;
-/// How many patterns with the same hash a look-up goes through.
-pub const MAX_CHAIN: usize = 8;
+/// How many patterns with the same key a look-up goes through.
+pub const MAX_CHAIN: usize = 32;
 
 pub(crate) const WORDS: usize = MAX_PATTERN / 8;
-const BUCKETS: usize = 2048;
-const BEGINNINGS: usize = 16384;
+const HEADS: usize = 16384;
+const LINKS: usize = 4096;
 const NONE: u16 = 0;
 
-/// How many bytes of a value the set of beginnings is asked about, at most.
-const KEY: usize = 6;
+/// How many bytes of a value it is filed by.
+const KEY: usize = 4;
 
-/// From which byte on the set of beginnings is asked about a field's value: every Via of a UDP
-/// packet begins with `SIP/2.0/UDP ` (RFC 3261 section 20.42).
+/// Behind how many bytes of a field's value those stand that it is filed by. What nearly all values
+/// of a field begin with tells nothing: `sip:`, `<sip:`, and in a Via `SIP/2.0/UDP `.
 pub(crate) const fn key_at(field: Field) -> usize {
     match field {
         Field::Via => 12,
+        Field::From | Field::To | Field::Contact | Field::RequestUri => 4,
         _ => 0,
     }
 }
 
-/// The classes by which patterns are filed: so many of their first bytes count.
-const CLASSES: [usize; 4] = [16, 8, 4, 1];
-/// In how many chains a value is looked for.
-pub(crate) const CHAINS: usize = CLASSES.len();
+/// [`key_at`] by the field's number.
+static KEYS_AT: [u8; 16] = {
+    let mut keys_at = [0; 16];
+    let mut at = 0;
+    while at < Field::ALL.len() {
+        keys_at[Field::ALL[at] as usize] = key_at(Field::ALL[at]) as u8;
+        at += 1;
+    }
+    keys_at
+};
 
 /// Folds the case of letters; what else it makes equal is told apart when patterns are compared.
-const FOLD: u64 = swar::splat(0x20);
+const FOLD: u32 = u32::from_le_bytes([0x20; 4]);
 
 /// What a signature has found, and which one: one word, for the verifier's sake, and 0 for
 /// nothing.
@@ -121,8 +129,7 @@ pub(crate) struct Entry {
     /// Of each word the bytes in lower case, and the bits that make the packet's letters lower
     /// case. Behind the pattern's end both are all ones, so that whatever stands there is equal.
     words: [[u64; 2]; WORDS],
-    /// The next entry of the chain plus one, [`NONE`] at its end.
-    pub(crate) next: u16,
+    reserved: u16,
     /// The pattern's length in bytes; 0 in an entry that is free.
     pub(crate) length: u8,
     pub(crate) field: u8,
@@ -150,7 +157,7 @@ pub enum TableError {
     /// Patterns that stand anywhere in a value are not looked for yet; and a body and a whole
     /// message have no beginning to compare with.
     NotYet,
-    /// More than [`MAX_CHAIN`] patterns share a chain.
+    /// More than [`MAX_CHAIN`] patterns share a key.
     ChainTooLong,
 }
 
@@ -183,6 +190,62 @@ impl core::fmt::Display for TableError {
 
 impl core::error::Error for TableError {}
 
+/// A pattern filed by a key, and what else is filed by it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    /// The entry's number plus one.
+    entry: u16,
+    /// The next link plus one, [`NONE`] at the end.
+    next: u16,
+}
+
+/// What is to be done with a line that begins like a name: all 0 where nothing is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    /// From the line feed to behind the name, in bytes.
+    pub(crate) length: u8,
+    /// From the line feed to what the value is filed by, where a colon and a blank stand between name
+    /// and value.
+    pub(crate) key: u8,
+    /// The name's number, and [`Self::NOTED`] or [`Self::ALWAYS`].
+    flags: u8,
+    /// A bit of its own for each field.
+    pub(crate) bit: u8,
+}
+
+impl Line {
+    const NONE: Self = Self {
+        length: 0,
+        key: 0,
+        flags: 0,
+        bit: 0,
+    };
+    /// It is noted where the field stands, for detectors.
+    const NOTED: u8 = 0x40;
+    /// Patterns of the field are too short for a key: each value is compared.
+    const ALWAYS: u8 = 0x80;
+
+    /// The name's number.
+    #[inline(always)]
+    pub(crate) fn number(self) -> usize {
+        (self.flags & 0xf) as usize
+    }
+
+    /// Not 0 where more is to be done with the line whatever its value begins with.
+    #[inline(always)]
+    pub(crate) fn is_special(self) -> u64 {
+        (self.flags & (Self::NOTED | Self::ALWAYS)) as u64
+    }
+
+    /// Whether each value is compared.
+    #[inline(always)]
+    pub(crate) fn is_always_compared(self) -> bool {
+        self.flags & Self::ALWAYS != 0
+    }
+}
+
 /// Up to [`MAX_SIGNATURES`] patterns and what the detectors name, as the program holds them in
 /// its read-only data.
 #[repr(C)]
@@ -190,36 +253,91 @@ impl core::error::Error for TableError {}
 pub struct SignatureTable {
     /// What each detector names; nothing where it is off.
     detectors: [Hit; 16],
-    /// By field: of a value's first bytes, those that the set of beginnings is asked about; as many
-    /// as the field's shortest pattern has, at most [`KEY`].
-    keys: [u64; 16],
-    /// Not 0 at [`beginning`] of each field and first bytes of a pattern.
-    beginnings: [u8; BEGINNINGS],
-    /// The first entry of each chain plus one, [`NONE`] for an empty chain.
-    buckets: [u16; BUCKETS],
+    /// By field: the first link plus one of the patterns that are too short for a key.
+    short: [u16; 16],
+    /// The bits of all fields that are looked for.
+    needed: u64,
+    /// By [`letters`](header_name::letters) of a line's first two bytes.
+    lines: [Line; LETTERS],
+    /// By [`place`]: the first link plus one.
+    heads: [u16; HEADS],
+    links: [Link; LINKS],
     entries: [Entry; MAX_SIGNATURES],
 }
 
 const _: () = {
     assert!(size_of::<Entry>() == 16 * WORDS + 8);
-    assert!(Detector::COUNT <= 16 && Field::COUNT <= 16);
+    assert!(size_of::<Line>() == 4);
+    assert!(Detector::COUNT <= 16 && Field::COUNT <= 16 && Field::HEADERS <= 8);
     assert!(
         size_of::<SignatureTable>()
-            == 64 + 128 + BEGINNINGS + 2 * BUCKETS + MAX_SIGNATURES * size_of::<Entry>()
+            == 64 + 32 + 8
+                + 4 * LETTERS
+                + 2 * HEADS
+                + 4 * LINKS
+                + MAX_SIGNATURES * size_of::<Entry>()
     );
 };
+
+/// Fields at which detectors look.
+const NOTED: u16 = 1 << Field::From as u16 | 1 << Field::Via as u16 | 1 << Field::CallId as u16;
+
+/// What is to be done with lines, where these fields have patterns, and these some without a key.
+const fn lines(fields: u16, always: u16) -> [Line; LETTERS] {
+    let mut lines = [Line::NONE; LETTERS];
+    let mut at = 0;
+    while at < LETTERS {
+        let number = header_name::BY_LETTERS[at];
+        if number as usize == header_name::END {
+            lines[at] = Line {
+                length: 1,
+                key: 1,
+                flags: number,
+                bit: 0,
+            };
+        } else if number != 0 {
+            let HeaderName { length, field, .. } = header_name::BY_NUMBER[number as usize];
+            let of_field = 1_u16 << field;
+            if (fields | NOTED) & of_field != 0 {
+                let mut flags = number;
+                if NOTED & of_field != 0 {
+                    flags |= Line::NOTED;
+                }
+                if always & of_field != 0 {
+                    flags |= Line::ALWAYS;
+                }
+                let Some(known) = Field::from_u8(field) else {
+                    panic!("a name's field has a number");
+                };
+                lines[at] = Line {
+                    length,
+                    key: length + 2 + key_at(known) as u8,
+                    flags,
+                    bit: bit(field) as u8,
+                };
+            }
+        }
+        at += 1;
+    }
+    lines
+}
 
 // Building it, on the host.
 impl SignatureTable {
     /// No signature.
     pub const EMPTY: Self = Self {
         detectors: [Hit::NONE; 16],
-        keys: [0; 16],
-        beginnings: [0; BEGINNINGS],
-        buckets: [NONE; BUCKETS],
+        short: [NONE; 16],
+        needed: needed(0),
+        lines: lines(0, 0),
+        heads: [NONE; HEADS],
+        links: [Link {
+            entry: NONE,
+            next: NONE,
+        }; LINKS],
         entries: [Entry {
             words: [[u64::MAX; 2]; WORDS],
-            next: NONE,
+            reserved: 0,
             length: 0,
             field: 0,
             found: 0,
@@ -260,85 +378,122 @@ impl SignatureTable {
                 *word = *word & !(0xff << shift) | u64::from(byte) << shift;
             }
         }
-        let entry = Entry {
+        let free = self.entries[at];
+        self.entries[at] = Entry {
             words,
-            next: NONE,
+            reserved: 0,
             length: pattern.len() as u8,
             field: field as u8,
             found: found.word(),
             is_exact: u16::from(how == Match::Exact),
         };
-        self.insert_beginning(number, entry, pattern)
+        let filed = self.file();
+        if filed.is_err() {
+            self.entries[at] = free;
+            self.file()?;
+        }
+        filed
     }
 
-    fn insert_beginning(
-        &mut self,
-        number: u16,
-        mut entry: Entry,
-        pattern: &[u8],
-    ) -> Result<(), TableError> {
-        let head = [0, 8].map(|from| swar::word(pattern.get(from..).unwrap_or_default()));
-        let class = CLASSES
-            .iter()
-            .position(|class| pattern.len() >= *class)
-            .unwrap_or(CHAINS - 1);
-        let bucket = bucket(usize::from(entry.field), class, head);
-        // The chain is kept longest first, so that the first match is the one to take.
-        let (mut before, mut at, mut chain) = (NONE, self.buckets[bucket], 1);
-        let mut place = None;
-        while at != NONE {
-            let other = &self.entries[usize::from(at - 1)];
-            if place.is_none() && other.length < entry.length {
-                place = Some((before, at));
+    /// Files all entries anew: what is filed by the same key is found longest first, and of equally
+    /// long ones by their numbers.
+    fn file(&mut self) -> Result<(), TableError> {
+        self.short = [NONE; 16];
+        self.heads = [NONE; HEADS];
+        let (mut fields, mut always, mut used) = (0_u16, 0_u16, 0);
+        for length in 1..=MAX_PATTERN {
+            for number in (0..MAX_SIGNATURES).rev() {
+                let entry = self.entries[number];
+                if usize::from(entry.length) != length {
+                    continue;
+                }
+                fields |= 1 << entry.field;
+                let is_keyed = entry.each_key(&mut |key| {
+                    let place = place(bit(entry.field), key);
+                    link(&mut self.heads[place], &mut self.links, &mut used, number)
+                })?;
+                if !is_keyed {
+                    always |= 1 << entry.field;
+                    let first = &mut self.short[usize::from(entry.field)];
+                    link(first, &mut self.links, &mut used, number)?;
+                }
             }
-            before = at;
-            at = other.next;
-            chain += 1;
         }
-        if chain > MAX_CHAIN {
-            return Err(TableError::ChainTooLong);
-        }
-        let (before, next) = place.unwrap_or((before, NONE));
-        entry.next = next;
-        self.entries[usize::from(number)] = entry;
-        match before {
-            NONE => self.buckets[bucket] = number + 1,
-            before => self.entries[usize::from(before - 1)].next = number + 1,
-        }
-        self.file_beginnings();
+        self.lines = lines(fields, always);
+        self.needed = needed(fields);
         Ok(())
     }
+}
 
-    /// Makes the set of beginnings anew: a shorter pattern than before makes it ask about less.
-    fn file_beginnings(&mut self) {
-        let begins = |entry: &&Entry| entry.length != 0;
-        self.keys = [0; 16];
-        for field in 1..Field::COUNT {
-            let of_field = |entry: &&Entry| begins(entry) && usize::from(entry.field) == field;
-            let shortest = self.entries.iter().filter(of_field).map(|one| one.length);
-            let shortest = usize::from(shortest.min().unwrap_or(0));
-            let key = shortest.saturating_sub(entry_key_at(field)).min(KEY);
-            self.keys[field] = swar::mask(key);
+/// Puts an entry before others.
+fn link(
+    first: &mut u16,
+    links: &mut [Link; LINKS],
+    used: &mut usize,
+    number: usize,
+) -> Result<(), TableError> {
+    let (mut at, mut chain) = (*first, 1);
+    while at != NONE {
+        at = links[usize::from(at - 1)].next;
+        chain += 1;
+    }
+    if chain > MAX_CHAIN || *used == LINKS {
+        return Err(TableError::ChainTooLong);
+    }
+    links[*used] = Link {
+        entry: number as u16 + 1,
+        next: *first,
+    };
+    *used += 1;
+    *first = *used as u16;
+    Ok(())
+}
+
+impl Entry {
+    /// Says each key by which a value may be filed that begins with the pattern; `false` if these are
+    /// too many.
+    fn each_key(
+        &self,
+        file: &mut dyn FnMut(u32) -> Result<(), TableError>,
+    ) -> Result<bool, TableError> {
+        /// What ends a value, folded: a line end or a blank, and a URI a blank alone.
+        const ENDS: [u8; 4] = [b' ', b'\t' | 0x20, b'\r' | 0x20, b'\n' | 0x20];
+        let is_uri = self.field == Field::RequestUri as u8;
+        let at = Field::from_u8(self.field).map_or(0, key_at);
+        let word = |number: usize| u128::from(self.words[number][0]);
+        let head = (word(at / 8) | word(at / 8 + 1) << 64) >> (8 * (at % 8));
+        let known = usize::from(self.length).saturating_sub(at).min(KEY);
+        let key = head as u32 & swar::mask(known) as u32;
+        if known == KEY {
+            file(key)?;
+            return Ok(true);
         }
-        self.beginnings = [0; BEGINNINGS];
-        for entry in self.entries.iter().filter(begins) {
-            let field = usize::from(entry.field);
-            let at = entry_key_at(field);
-            let word = |number: usize| u128::from(entry.words[number][0]);
-            let head = (word(at / 8) | word(at / 8 + 1) << 64) >> (8 * (at % 8));
-            let place = beginning((field as u64) << 56, head as u64, self.keys[field]);
-            self.beginnings[place] = 1;
-        }
-        // Where a field has no patterns, every value would ask for the same place.
-        for field in 1..Field::COUNT {
-            let has_patterns = self
-                .entries
-                .iter()
-                .any(|entry| entry.length != 0 && usize::from(entry.field) == field);
-            if !has_patterns && self.beginnings[beginning((field as u64) << 56, 0, 0)] != 0 {
-                self.keys[field] = swar::mask(KEY);
+        let ends = match (self.is_exact != 0, is_uri) {
+            (false, _) => &[][..],
+            (true, true) => &ENDS[..2],
+            (true, false) => &ENDS[..],
+        };
+        match (KEY - known, ends) {
+            (1, []) => {
+                for byte in (0..=u8::MAX).filter(|byte| byte & 0x20 != 0) {
+                    file(key | u32::from(byte) << 24)?;
+                }
             }
+            (1, ends) => {
+                for end in ends {
+                    file(key | u32::from(*end) << 24)?;
+                }
+            }
+            (2, ends @ [_, ..]) if at < usize::from(self.length) => {
+                for end in ends {
+                    for byte in (0..=u8::MAX).filter(|byte| byte & 0x20 != 0) {
+                        file(key | u32::from(*end) << 16 | u32::from(byte) << 24)?;
+                    }
+                }
+            }
+            _ => return Ok(false),
         }
+        Ok(true)
     }
 }
 
@@ -378,19 +533,53 @@ impl SignatureTable {
         self.detectors[detector & 0xf]
     }
 
-    /// Not 0 where a pattern of the field, whose [`salt`] is `salt`, may begin like a value whose first
-    /// bytes are in `head`, at least [`KEY`] of them.
+    /// Whether these are the bits of all fields that are looked for.
     #[inline(always)]
-    pub(crate) fn may_begin(&self, field: usize, salt: u64, head: u64) -> u8 {
-        self.beginnings[beginning(salt, head, self.keys[field & 0xf])]
+    pub(crate) fn needs_no_more_than(&self, bits: u64) -> bool {
+        bits & self.needed == self.needed
     }
 
-    /// The chains of the patterns with which the field's value may begin, whose first sixteen
-    /// bytes are in `head`: for each class the first entry plus one, the longest first.
+    /// What is to be done with a line that begins with these two bytes, the first one lowest.
     #[inline(always)]
-    pub(crate) fn chains(&self, field: usize, head: [u64; 2]) -> [u16; CHAINS] {
-        let chain = |class| self.buckets[bucket(field, class, head)];
-        [chain(0), chain(1), chain(2), chain(3)]
+    pub(crate) fn line(&self, first_two: u16) -> &Line {
+        &self.lines[header_name::letters(first_two)]
+    }
+
+    /// Behind how many bytes of a request URI those stand that it is filed by.
+    pub(crate) const URI_KEY_AT: usize = key_at(Field::RequestUri);
+
+    /// Whether a request URI that is filed by `key` may begin with a pattern.
+    #[inline(always)]
+    pub(crate) fn begins_uri(&self, key: u32) -> bool {
+        const FIELD: Field = Field::RequestUri;
+        self.head(bit(FIELD as u8), key) | self.short(FIELD as usize) != NONE
+    }
+
+    /// Behind how many bytes of a value of the field with this number those stand that it is filed by.
+    #[inline(always)]
+    pub(crate) fn key_at(field: usize) -> usize {
+        KEYS_AT[field & 0xf] as usize
+    }
+
+    /// The first link plus one of what is filed by `key`, for the field with this [`bit`]; 0 for
+    /// nothing, as nearly always.
+    #[inline(always)]
+    pub(crate) fn head(&self, bit: u32, key: u32) -> u16 {
+        self.heads[place(bit, key)]
+    }
+
+    /// The same of the field's patterns that are too short for a key.
+    #[inline(always)]
+    pub(crate) fn short(&self, field: usize) -> u16 {
+        self.short[field & 0xf]
+    }
+
+    /// Of a link, from its number plus one: the entry's number plus one, and the next link's.
+    #[inline(always)]
+    pub(crate) fn link(&self, number: usize) -> (usize, usize) {
+        // Masked, which the verifier follows better than a comparison.
+        let Link { entry, next } = self.links[number.wrapping_sub(1) % LINKS];
+        (entry as usize, next as usize)
     }
 
     /// An entry, from its number plus one.
@@ -410,46 +599,23 @@ impl Entry {
     }
 }
 
-// Fibonacci hashing: the multiplier is 2^64 / phi.
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-
+/// The bit of a header field; the request URI and what has none share one.
 #[inline(always)]
-const fn hash(number: u64, size: usize) -> usize {
-    (number.wrapping_mul(MULTIPLIER) >> (64 - size.ilog2())) as usize
+pub(crate) const fn bit(field: u8) -> u32 {
+    1 << ((field + 7) & 7)
 }
 
-/// Of the first sixteen bytes, those by which each class is filed.
-const FILED_BY: [[u64; 2]; CHAINS] = [
-    [u64::MAX, u64::MAX],
-    [u64::MAX, 0],
-    [swar::mask(CLASSES[2]), 0],
-    [swar::mask(CLASSES[3]), 0],
-];
-
-/// The chain that holds the patterns of a class that begin like these sixteen bytes.
-#[inline(always)]
-fn bucket(field: usize, class: usize, head: [u64; 2]) -> usize {
-    let [first, second] = FILED_BY[class];
-    let [first, second] = [(head[0] | FOLD) & first, (head[1] | FOLD) & second];
-    let salt = ((field * CHAINS + class) as u64) << 40;
-    hash(first ^ second.wrapping_mul(MULTIPLIER) ^ salt, BUCKETS)
+/// The bits of fields, by number, and of those that detectors look at.
+const fn needed(fields: u16) -> u64 {
+    (((fields | NOTED) >> 1) & 0x7f) as u64
 }
 
-/// [`key_at`] by the field's number.
-fn entry_key_at(field: usize) -> usize {
-    Field::from_u8(field as u8).map_or(0, key_at)
-}
-
-/// What tells a field from others in the set of beginnings.
+/// The place of what is filed by four bytes of a value of the field with this [`bit`].
 #[inline(always)]
-pub(crate) const fn salt(field: Field) -> u64 {
-    (field as u64) << 56
-}
-
-/// The place in the set of beginnings of a field and the first bytes of a value.
-#[inline(always)]
-fn beginning(salt: u64, head: u64, key: u64) -> usize {
-    hash(((head | FOLD) & key) ^ salt, BEGINNINGS)
+fn place(bit: u32, key: u32) -> usize {
+    // Fibonacci hashing: the multiplier is 2^32 / phi.
+    const MULTIPLIER: u32 = 0x9e37_79b1;
+    (((key | FOLD) ^ bit).wrapping_mul(MULTIPLIER) >> (32 - HEADS.ilog2())) as usize
 }
 
 // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.

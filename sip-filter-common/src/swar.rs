@@ -43,24 +43,31 @@ pub const fn count_before_first(flags: u64) -> usize {
     ((before_first(flags) & splat(1)).wrapping_mul(splat(1)) >> 56) as usize
 }
 
-/// Times this, bit 8k+7 of a word is sent to bit 56+k, for each k from 0 to 7. All 64 products are
-/// different powers of two, so nothing is carried.
-pub const GATHER: u64 = {
-    let mut gather = 0;
-    let mut place = 0;
-    while place < 8 {
-        gather |= 1 << (49 - 7 * place);
-        place += 1;
-    }
-    gather
-};
-
-/// A bit for each byte of a word, in the order of the bytes, that is below 11, and for some above
-/// 127 or behind one of these: every line feed, and little else in a header.
+/// Flags every line feed, and what else is below 11, and some bytes above 127 or behind one of these:
+/// little else in a header.
 #[inline(always)]
 pub(crate) const fn feeds(word: u64) -> u64 {
-    let flags = word.wrapping_sub(splat(b'\n' + 1)) & TOP;
-    flags.wrapping_mul(GATHER) >> 56
+    word.wrapping_sub(splat(b'\n' + 1)) & TOP
+}
+
+/// The bits of bytes in a chunk of eight words: bit 8k+j is for byte k of word j, so that a word's
+/// flags need only be shifted. Which byte of the chunk a bit is for.
+#[inline(always)]
+pub const fn byte_of(bit: u32) -> usize {
+    (8 * (bit % 8) + bit / 8) as usize
+}
+
+/// In the order of [`byte_of`], the bits of what stands two bytes behind in the same chunk.
+#[inline(always)]
+pub(crate) const fn two_bytes_behind(mask: u64) -> u64 {
+    // From the last two bytes of a word to the first two of the next one.
+    mask << 16 | (mask >> 47) & 0xfefe
+}
+
+/// A mask of the first `length` bytes of a word, less than eight, without a branch.
+#[inline(always)]
+pub const fn mask_below(length: usize) -> u64 {
+    (1_u64 << ((8 * length as u32) & 63)).wrapping_sub(1)
 }
 
 /// ASCII upper case to lower case; every other byte as it is.
@@ -135,15 +142,25 @@ mod tests {
     }
 
     #[test]
-    fn every_line_feed_has_its_bit() {
+    fn every_line_feed_is_flagged() {
         for bits in 0..=u8::MAX {
             let mut bytes = [0; 8];
             for (at, byte) in bytes.iter_mut().enumerate() {
                 *byte = if bits >> at & 1 != 0 { b'\n' } else { b'\r' };
             }
-            assert_eq!(feeds(u64::from_le_bytes(bytes)), u64::from(bits));
+            let expected = bytes.map(|byte| if byte == b'\n' { 0x80 } else { 0 });
+            assert_eq!(feeds(u64::from_le_bytes(bytes)).to_le_bytes(), expected);
             let bytes = bytes.map(|byte| if byte == b'\r' { 0x7f } else { byte });
-            assert_eq!(feeds(u64::from_le_bytes(bytes)), u64::from(bits));
+            assert_eq!(feeds(u64::from_le_bytes(bytes)).to_le_bytes(), expected);
+        }
+    }
+
+    #[test]
+    fn what_stands_two_bytes_behind_has_its_bit() {
+        for bit in 0..64 {
+            let behind = two_bytes_behind(1 << bit);
+            let expected = (0..64).find(|other| byte_of(*other) == byte_of(bit) + 2);
+            assert_eq!(behind, expected.map_or(0, |other| 1 << other), "bit {bit}");
         }
     }
 }

@@ -153,7 +153,7 @@ impl Payload for PacketPayload {
 
     #[inline(always)]
     fn take(&self, step: Step, _work: &mut Work, _table: &SignatureTable) {
-        step::sip_filter_step(step as u64);
+        step::sip_filter_step(step.number());
     }
 
     #[inline(always)]

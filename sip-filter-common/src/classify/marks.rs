@@ -229,7 +229,6 @@ fn via(payload: &impl Payload, work: &mut Work) {
     let end = work.kept(Kept::B) & MAX_OFFSET;
     let last = word_before(work, end);
     if last == ALIAS
-        && has_max_forwards_20(work)
         && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a")
     {
         let end = end.wrapping_sub(12);
@@ -238,6 +237,7 @@ fn via(payload: &impl Payload, work: &mut Work) {
         if random == COOKIE
             && word_before(work, end.wrapping_sub(16)) == BRANCH
             && hex_digits(before)
+            && has_max_forwards_20(payload, work)
         {
             work.keep(Kept::A, Detector::MetasploitBranch as usize);
             return;
@@ -249,6 +249,7 @@ fn via(payload: &impl Payload, work: &mut Work) {
             && decimal_digits(before)
             && decimal_digits(ten)
             && letters(word_before(work, end.wrapping_sub(11)) | 0xffff)
+            && has_max_forwards_20(payload, work)
         {
             work.keep(Kept::A, Detector::ZmapTemplate as usize);
         }
@@ -276,11 +277,31 @@ fn via(payload: &impl Payload, work: &mut Work) {
     }
 }
 
-/// Metasploit's and zmap's Max-Forwards.
+/// How many times eight bytes are searched for Max-Forwards: in both tools' requests it stands among
+/// the first fields.
+const MANY_WORDS: usize = 64;
+
+/// Whether a Max-Forwards of 20 stands in the header, as Metasploit's and zmap's.
 #[inline(always)]
-fn has_max_forwards_20(work: &Work) -> bool {
-    let at = work.name_end(Noted::MaxForwards);
-    at != 0 && work.word(at) & swar::mask(5) == swar::word(b": 20\r")
+fn has_max_forwards_20(payload: &impl Payload, work: &mut Work) -> bool {
+    const LINE: [u64; 2] = [swar::word(b"\nMax-For"), swar::word(b"wards: 2")];
+    const END: u16 = u16::from_le_bytes(*b"0\r");
+    work.keep(Kept::C, 0);
+    for step in payload.rolled(MANY_WORDS) {
+        let at = payload.opaque(8 * step as u64) as usize;
+        // The first M of eight bytes, or their last byte.
+        let flags = swar::equal_exactly(work.word(at), b'M') | 1 << 63;
+        let feed = (at + swar::count_before_first(flags)).wrapping_sub(1);
+        if [work.word(feed), work.word_behind(feed, 1)] == LINE
+            && work.quarter(feed + 16) == END
+            && feed < work.kept(Kept::HeaderEnd)
+            && feed + 18 <= work.kept(Kept::End)
+        {
+            work.keep(Kept::C, 1);
+            break;
+        }
+    }
+    work.kept(Kept::C) != 0
 }
 
 /// Not 0 for every byte but lower-case letters and digits.

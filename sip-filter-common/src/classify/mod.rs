@@ -15,15 +15,15 @@ mod start_line;
 mod text;
 mod value;
 
-use text::{Kept, MAX_TEXT};
+use text::{CANDIDATES, Kept, MAX_TEXT};
 
 pub use text::Work;
 
 use crate::{
     abi::Address,
-    field::{Detector, Field},
+    field::Detector,
     payload::{MAX_OFFSET, Payload},
-    signature::{self, Hit, SignatureTable},
+    signature::{Hit, SignatureTable},
     sip::MessageClass,
     tool::Found,
 };
@@ -116,23 +116,28 @@ fn is_bare_options(payload: &impl Payload) -> bool {
 
 /// What is done with the text alone, wherever it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Step {
-    /// Reads lines up to the first value that may be a tool's, and compares it.
-    First = 0,
-    /// Reads lines to the header's end, and compares all values that may be a tool's.
-    All = 1,
-    /// Looks for a User-Agent behind more lines than that.
-    UserAgent = 2,
+    /// Compares the values that may be a tool's.
+    Compare,
+    /// Looks for a User-Agent behind more lines than are read for all fields, and compares it.
+    UserAgent,
 }
 
 impl Step {
-    /// The step with this discriminant; the last one for any other number.
+    /// As a number.
+    #[inline(always)]
+    pub const fn number(self) -> u64 {
+        match self {
+            Self::Compare => 0,
+            Self::UserAgent => 1,
+        }
+    }
+
+    /// The step with this number; the last one for any other.
     #[inline(always)]
     pub const fn from_number(number: u64) -> Self {
         match number {
-            0 => Self::First,
-            1 => Self::All,
+            0 => Self::Compare,
             _ => Self::UserAgent,
         }
     }
@@ -140,17 +145,27 @@ impl Step {
     /// Takes it. The payload is asked for nothing that it holds.
     #[inline(always)]
     pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
-        match self {
-            Self::UserAgent => header::find_user_agent(payload, work),
-            Self::First | Self::All => header::read(payload, work, table, self == Self::First),
+        if self == Self::UserAgent {
+            header::find_user_agent(payload, work);
         }
-        value::find(payload, work, table);
+        for _ in payload.rolled(CANDIDATES) {
+            let number = work.kept(Kept::Compared);
+            if number >= work.kept(Kept::Candidates)
+                || !value::compare(payload, work, table, number)
+                || is_hostile(work)
+            {
+                break;
+            }
+            work.keep(Kept::Compared, number + 1);
+        }
     }
 }
 
-/// How often the header is read on: at first up to a value that may be a tool's, and then to the
-/// end.
-const ROUNDS: usize = 2;
+/// The header is read in parts, each up to so many chunks: most scanners say who they are in the first
+/// 200 bytes, and most phones in the first 500.
+const PARTS: [usize; 3] = [4, 9, text::CHUNKS];
+/// How many lines of each part are looked at, and with each part what was left of the one before.
+const LINES: usize = 24;
 
 /// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
 /// `C`.
@@ -167,42 +182,51 @@ fn request(
     work.keep(Kept::Uri, uri);
 
     let payload = &payload.behind(start);
-    work.read(payload);
-    for round in payload.rolled(ROUNDS) {
-        if round == 0 {
-            note_uri(work, table);
+    let mut from = 0;
+    for part in payload.rolled(PARTS.len()) {
+        let to = match part {
+            0 => PARTS[0],
+            1 => PARTS[1],
+            _ => PARTS[2],
+        };
+        if work.kept(Kept::IsRead) == 0 {
+            work.read(payload, from, to);
         }
-        payload.take(
-            if round == 0 { Step::First } else { Step::All },
-            work,
-            table,
-        );
-        if is_done(work) {
+        from = to;
+        if part == 0 {
+            header::note_uri(work, table);
+        }
+        header::read(payload, work, table, LINES);
+        compare(payload, work, table);
+        if is_hostile(work) || work.kept(Kept::IsEnded) != 0 {
+            break;
+        }
+        // Where each field that a signature is about was seen, nothing more is read: of several
+        // fields with one name the first counts.
+        if part != 0 && table.needs_no_more_than(work.kept(Kept::Seen) as u64) {
+            work.keep(Kept::IsEnded, 1);
             break;
         }
     }
-    if !is_done(work) {
+    if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
         payload.take(Step::UserAgent, work, table);
     }
-    if !Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile() {
+    if !is_hostile(work) {
         marks::find(payload, destination, work, table);
     }
     Hit::from_number(work.kept(Kept::Hit) as u64)
 }
 
-/// Begins with the request URI, the field before the first line end.
+/// Compares what may be a tool's, if anything may.
 #[inline(always)]
-fn note_uri(work: &mut Work, table: &SignatureTable) {
-    let field = Field::RequestUri as usize;
-    let uri = work.kept(Kept::Uri) & MAX_OFFSET;
-    if table.may_begin(field, signature::salt(Field::RequestUri), work.word(uri)) != 0 {
-        let candidates = work.add_candidate(0, field, uri);
-        work.keep(Kept::Candidates, candidates);
+fn compare(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+    if work.kept(Kept::Compared) < work.kept(Kept::Candidates) {
+        payload.take(Step::Compare, work, table);
     }
 }
 
-/// Whether nothing is left to find in the header.
+/// Whether a tool was found for which the packet may be dropped.
 #[inline(always)]
-fn is_done(work: &Work) -> bool {
-    work.kept(Kept::IsEnded) & 1 != 0 || Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile()
+fn is_hostile(work: &Work) -> bool {
+    Hit::from_number(work.kept(Kept::Hit) as u64).is_hostile()
 }

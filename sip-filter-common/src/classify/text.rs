@@ -5,54 +5,82 @@
 //! anywhere without asking where the packet ends, which the verifier would have to follow.
 
 use crate::{
+    field::Field,
     payload::{CHUNK, MAX_OFFSET, Payload, last_word},
-    signature::CHAINS,
     swar,
 };
 
 /// How many steps there are: a jumbo frame of 9,000 bytes is read whole.
-const CHUNKS: usize = 144;
+pub(super) const CHUNKS: usize = 144;
 /// The longest payload that is read, in bytes.
 pub(super) const MAX_TEXT: usize = CHUNKS * CHUNK - 1;
-/// Room for masks: a power of two.
-const MASKS: usize = 256;
+/// Room for the line ends of chunks: a power of two.
+const FEEDS: usize = 256;
 /// Bytes behind the last offset, for what is read from there on.
 const BEHIND: usize = 576;
-/// How many values are compared with patterns in one step, at most.
+/// How many values are compared with patterns, at most.
 pub(super) const CANDIDATES: usize = 8;
 
 const WORD: usize = size_of::<u64>();
 
-/// How many folded lines a value may have of which the end is looked for, and bytes that are taken
-/// for line feeds.
+/// How many bytes that are taken for line feeds, folded lines and chunks without any are gone
+/// through for a value's end.
 const MAX_FOLDED: usize = 16;
 
 /// De Bruijn: times this, each power of two has another number in its six highest bits.
 const DE_BRUIJN: u64 = 0x0218_a392_cd3d_5dbf;
 
+/// By the product of a bit of [`Feeds::mask`], which byte of the chunk it is for.
 static BY_PRODUCT: [u8; 64] = {
-    let mut numbers = [0; 64];
-    let mut number = 0;
-    while number < 64 {
-        numbers[(DE_BRUIJN.wrapping_shl(number) >> 58) as usize] = number as u8;
-        number += 1;
+    let mut places = [0; 64];
+    let mut bit = 0;
+    while bit < 64 {
+        places[(DE_BRUIJN.wrapping_shl(bit) >> 58) as usize] = swar::byte_of(bit) as u8;
+        bit += 1;
     }
-    numbers
+    places
 };
 
-/// The number of the one bit that is set.
+/// By a place in a chunk, the bits of it and of what stands behind it.
+static FROM: [u64; CHUNK] = {
+    let mut masks = [0; CHUNK];
+    let mut bit = 0;
+    while bit < 64 {
+        let mut at = 0;
+        while at <= swar::byte_of(bit) {
+            masks[at] |= 1 << bit;
+            at += 1;
+        }
+        bit += 1;
+    }
+    masks
+};
+
+/// Which byte of its chunk a bit of [`Feeds::mask`] is for; the first one for none.
 #[inline(always)]
 pub(super) fn place_of(bit: u64) -> usize {
     BY_PRODUCT[(bit.wrapping_mul(DE_BRUIJN) >> 58) as usize] as usize
 }
 
-/// Where the reader stands among the line ends.
+/// The bit of the first byte of those that have one; 0 for none.
+#[inline(always)]
+fn first(mask: u64) -> u64 {
+    // Bytes of the same word stand eight bits apart, and the words' bits beside each other.
+    let words = mask | mask >> 32;
+    let words = words | words >> 16;
+    let words = (words | words >> 8) & 0xff;
+    let word = mask & swar::splat(1).wrapping_mul(words & words.wrapping_neg());
+    word & word.wrapping_neg()
+}
+
+/// Where a chunk's line feeds are.
+#[repr(C)]
 #[derive(Clone, Copy)]
-pub(super) struct Cursor {
-    /// Of the chunk, the line ends that have not been looked at.
+pub(super) struct Feeds {
+    /// A bit for each line feed, and for some other bytes, in the order of [`swar::byte_of`].
     pub(super) mask: u64,
-    /// The chunk's number.
-    pub(super) number: usize,
+    /// Where the chunk begins.
+    pub(super) base: u64,
 }
 
 /// Where a field stands.
@@ -61,33 +89,24 @@ pub(super) struct Cursor {
 pub(super) struct Place {
     /// Where its name ends; 0 where it does not stand in the header.
     name_end: u64,
-    /// The line ends behind it in the chunk in which it begins, and that chunk's number.
-    mask: u64,
+    /// The number of the chunk in which it begins.
     number: u64,
-    reserved: u64,
-}
-
-/// The fields of which it is noted where they stand.
-#[derive(Clone, Copy)]
-#[repr(usize)]
-pub(super) enum Noted {
-    From,
-    Via,
-    CallId,
-    MaxForwards,
-}
-
-impl Noted {
-    const COUNT: usize = 4;
 }
 
 impl Place {
     const NOWHERE: Self = Self {
         name_end: 0,
-        mask: 0,
         number: 0,
-        reserved: 0,
     };
+}
+
+/// The fields of which it is noted where they stand.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Noted {
+    From = Field::From as u8,
+    Via = Field::Via as u8,
+    CallId = Field::CallId as u8,
 }
 
 /// Room to work on one request. What an earlier one left there is never looked at.
@@ -97,35 +116,41 @@ impl Place {
 #[repr(C)]
 pub struct Work {
     text: [u8; MAX_OFFSET + 1 + BEHIND],
-    /// By chunk, a bit for each line feed, and some other bytes.
-    masks: [u64; MASKS],
-    /// By [`Noted`].
-    places: [Place; Noted::COUNT],
+    /// By chunk.
+    feeds: [Feeds; FEEDS],
+    /// By a field's number.
+    places: [Place; 8],
     /// Values that may begin like a pattern: field and where the name ends.
-    pub(super) candidates: [u64; CANDIDATES],
-    /// Chains of patterns, with the value that is compared with them.
-    pub(super) chains: [u64; CHAINS * CANDIDATES],
-    kept: [u64; 24],
+    candidates: [u64; CANDIDATES],
+    kept: [u64; 32],
 }
 
 /// What is kept in the room from step to step.
 #[derive(Clone, Copy)]
 #[repr(usize)]
 pub(super) enum Kept {
-    /// Where what is left behind the last whole chunk begins.
-    Read,
     /// Of how many chunks the line ends are known.
-    Masks,
-    /// [`Cursor::mask`].
+    Read,
+    /// Up to which byte the text is there.
+    End,
+    /// Not 0 where nothing is left to read.
+    IsRead,
+    /// The line ends that have not been looked at of the chunk at which the reader of lines is.
     Mask,
-    /// [`Cursor::number`].
+    /// That chunk's number.
     Number,
-    /// 1 once the header's end was found.
+    /// Of how many chunks the lines are the header's.
+    Limit,
+    /// Where the header ends, as far as it is known.
+    HeaderEnd,
+    /// Not 0 once all lines were looked at.
     IsEnded,
-    /// Where the body begins.
-    Body,
+    /// The bits of fields that were seen.
+    Seen,
     /// How many candidates there are.
     Candidates,
+    /// How many of them were compared.
+    Compared,
     /// What has been found.
     Hit,
     /// For numbers that are only to be forgotten.
@@ -146,11 +171,10 @@ impl Work {
     /// Room in which nothing stands.
     pub const EMPTY: Self = Self {
         text: [0; MAX_OFFSET + 1 + BEHIND],
-        masks: [0; MASKS],
-        places: [Place::NOWHERE; Noted::COUNT],
+        feeds: [Feeds { mask: 0, base: 0 }; FEEDS],
+        places: [Place::NOWHERE; 8],
         candidates: [0; CANDIDATES],
-        chains: [0; CHAINS * CANDIDATES],
-        kept: [0; 24],
+        kept: [0; 32],
     };
 
     /// Eight bytes of the text from `at`.
@@ -220,25 +244,42 @@ impl Work {
         unsafe { (&raw mut self.kept[what as usize]).write_volatile(number as u64) }
     }
 
-    /// Notes where a field's name ends, and which line ends follow.
-    ///
-    /// Only a few fields, each at an address that is known before the line is read: the processor
-    /// may let no load go before a store to an address that it does not know yet, and then each
-    /// line would wait for the one before.
+    /// Two bytes of the text from `at`.
     #[inline(always)]
-    pub(super) fn note(&mut self, field: Noted, name_end: usize, behind: Cursor) {
-        self.places[field as usize] = Place {
-            name_end: name_end as u64,
-            mask: behind.mask,
-            number: behind.number as u64,
-            reserved: 0,
-        };
+    pub(super) fn quarter(&self, at: usize) -> u16 {
+        // SAFETY: as above.
+        unsafe { self.pointer(at).cast::<u16>().read_unaligned() }
+    }
+
+    /// A chunk's line feeds.
+    #[inline(always)]
+    pub(super) fn feeds(&self, number: usize) -> Feeds {
+        self.feeds[number % FEEDS]
+    }
+
+    /// Notes where a field's name ends that begins in the chunk with this number; the first one of
+    /// its name counts.
+    #[inline(always)]
+    pub(super) fn note(&mut self, field: u8, name_end: usize, number: usize) {
+        let place = &mut self.places[(field & 7) as usize];
+        let noted = place.name_end as usize;
+        if noted == 0 || name_end < noted {
+            *place = Place {
+                name_end: name_end as u64,
+                number: number as u64,
+            };
+        }
     }
 
     /// Where the field's name ends; 0 where it does not stand in the header.
     #[inline(always)]
     pub(super) fn name_end(&self, field: Noted) -> usize {
-        self.places[field as usize].name_end as usize & MAX_OFFSET
+        let name_end = self.places[field as usize & 7].name_end as usize & MAX_OFFSET;
+        if name_end < self.kept(Kept::HeaderEnd) {
+            name_end
+        } else {
+            0
+        }
     }
 
     /// Where the field's value ends, its line end and what follows in folded lines counted: before
@@ -246,26 +287,32 @@ impl Work {
     /// header, or after too many others.
     #[inline(always)]
     pub(super) fn end(&mut self, payload: &impl Payload, field: Noted) -> usize {
-        let place = self.places[field as usize];
         self.keep(Kept::E, 0);
-        if place.name_end == 0 {
+        let name_end = self.name_end(field);
+        if name_end == 0 {
             return 0;
         }
-        let mut behind = Cursor {
-            mask: place.mask,
-            number: place.number as usize % MASKS,
-        };
+        let mut number = self.places[field as usize & 7].number as usize % FEEDS;
+        // In this chunk, or in the next one.
+        let in_chunk = name_end.wrapping_sub(self.feeds[number].base as usize);
+        let next = in_chunk / CHUNK;
+        number = (number + next) % FEEDS;
+        let mut mask = self.feeds[number].mask & FROM[in_chunk % CHUNK];
+        self.keep(Kept::D, number);
         for _ in payload.rolled(MAX_FOLDED) {
-            // Seldom more than once: a line is seldom longer than a chunk.
-            let half = (behind.mask | behind.mask >> 32) & 0xffff_ffff;
-            let is_over = payload.mask_if_0(half);
-            behind.number = (behind.number + payload.is_0(half) as usize) % MASKS;
-            behind.mask |= self.masks[behind.number] & is_over;
-            let lowest = behind.mask & behind.mask.wrapping_neg();
-            behind.mask ^= lowest;
-            // Opaque, or the compiler leaves out the mask, and old verifiers know less than it does.
-            let at = behind.number * CHUNK + place_of(lowest);
-            let at = payload.opaque(at as u64) as usize & MAX_OFFSET;
+            let number = self.kept(Kept::D);
+            if mask == 0 {
+                if number + 1 >= self.kept(Kept::Read) {
+                    break;
+                }
+                self.keep(Kept::D, number + 1);
+                mask = self.feeds(number + 1).mask;
+                continue;
+            }
+            let bit = payload.opaque(first(mask));
+            mask ^= bit;
+            let base = self.feeds(number).base as usize;
+            let at = payload.opaque((base + place_of(bit)) as u64) as usize & MAX_OFFSET;
             let [feed, first, ..] = self.half(at).to_le_bytes();
             if feed == b'\n' && first != b' ' && first != b'\t' {
                 self.keep(Kept::E, at);
@@ -283,73 +330,74 @@ impl Work {
         }
         for what in [
             Kept::Read,
-            Kept::Masks,
+            Kept::End,
+            Kept::IsRead,
             Kept::Mask,
             Kept::IsEnded,
+            Kept::Seen,
             Kept::Candidates,
+            Kept::Compared,
             Kept::Hit,
         ] {
             self.keep(what, 0);
         }
-        self.keep(Kept::Number, MASKS - 1);
+        self.keep(Kept::Number, FEEDS - 1);
+        self.keep(Kept::Limit, FEEDS);
+        self.keep(Kept::HeaderEnd, MAX_OFFSET + 1);
     }
 
-    /// Notes a value that may begin like a pattern; gives how many there are. What has no room takes
-    /// the place of another one.
+    /// Notes a value that is to be compared with patterns, if there is room for it.
     #[inline(always)]
-    pub(super) fn add_candidate(&mut self, number: usize, field: usize, name_end: usize) -> usize {
-        self.candidates[number % CANDIDATES] = field as u64 | (name_end as u64) << 8;
-        number + 1
-    }
-
-    /// Where the reading of lines goes on.
-    #[inline(always)]
-    pub(super) fn cursor(&self) -> Cursor {
-        Cursor {
-            mask: self.kept(Kept::Mask) as u64,
-            number: self.kept(Kept::Number) % MASKS,
+    pub(super) fn add_candidate(&mut self, field: usize, name_end: usize) {
+        let number = self.kept(Kept::Candidates);
+        if number < CANDIDATES {
+            self.candidates[number % CANDIDATES] = field as u64 | (name_end as u64) << 8;
+            self.keep(Kept::Candidates, number + 1);
         }
     }
 
-    /// The line ends of the next chunk.
+    /// A value that is to be compared: its field, and where the field's name ends.
     #[inline(always)]
-    pub(super) fn next(&self, number: usize) -> Cursor {
-        let number = (number + 1) % MASKS;
-        Cursor {
-            mask: self.masks[number],
-            number,
-        }
+    pub(super) fn candidate(&self, number: usize) -> (usize, usize) {
+        let candidate = self.candidates[number % CANDIDATES] as usize;
+        (candidate & 0xf, (candidate >> 8) & MAX_OFFSET)
     }
 
-    /// Reads the text to its end, or to the chunk in which the header ends.
+    /// Reads the text from the chunk with the number `from` up to the one before `to`, or up to its
+    /// end or the chunk in which the header ends. All before was read.
     ///
-    /// Behind the payload's end the text has line feeds. What is behind the header's end is that of
+    /// Behind the payload's end the text has line feeds. What is behind what was read is that of
     /// another packet.
     #[inline(always)]
-    pub(super) fn read(&mut self, payload: &impl Payload) {
+    pub(super) fn read(&mut self, payload: &impl Payload, from: usize, to: usize) {
         let payload = payload.apart();
-        self.keep(Kept::Read, 0);
         self.keep(Kept::B, 0);
+        self.keep(Kept::Read, to);
+        self.keep(Kept::End, to * CHUNK);
         for step in payload.rolled(CHUNKS) {
+            let step = from + step;
+            if step >= to {
+                break;
+            }
             let at = step * CHUNK;
             // SAFETY: there is room for a chunk behind the last offset.
             let Some(mask) = (unsafe { payload.copy_chunk(at, self.pointer_mut(at)) }) else {
-                self.keep(Kept::Read, at);
+                self.keep(Kept::Read, step);
                 self.keep(Kept::B, 1);
                 break;
             };
-            self.masks[at / CHUNK % MASKS] = mask;
-            // Two line feeds, or what is taken for some, at most two bytes apart.
-            let ends = mask & (mask << 1 | mask << 2);
+            self.feeds[step % FEEDS] = Feeds {
+                mask,
+                base: at as u64,
+            };
+            // Two line feeds, or what is taken for some, two bytes apart.
+            let ends = mask & swar::two_bytes_behind(mask);
             if ends != 0 {
-                let end = ends & ends.wrapping_neg();
-                let last = self.half((at + place_of(end)).wrapping_sub(2)) & 0xff_ffff;
-                let is_end = last >> 8 == u32::from_le_bytes(*b"\n\n\0\0")
-                    || last == u32::from_le_bytes(*b"\n\r\n\0");
-                if is_end {
-                    // Nothing behind it is looked at.
-                    self.masks[at / CHUNK % MASKS] = mask & (end << 1).wrapping_sub(1);
-                    self.keep(Kept::Masks, at / CHUNK + 1);
+                let end = at + place_of(ends & ends.wrapping_neg());
+                if self.half(end.wrapping_sub(3)) == u32::from_le_bytes(*b"\r\n\r\n") {
+                    self.keep(Kept::Read, step + 1);
+                    self.keep(Kept::End, at + CHUNK);
+                    self.keep(Kept::IsRead, 1);
                     break;
                 }
             }
@@ -362,42 +410,59 @@ impl Work {
     /// Reads what is left behind the last whole chunk.
     #[inline(always)]
     fn read_tail(&mut self, payload: &impl Payload) {
-        let base = self.kept(Kept::Read) & MAX_OFFSET & !(CHUNK - 1);
+        let number = self.kept(Kept::Read) % FEEDS;
+        let base = (number * CHUNK) & MAX_OFFSET;
         let end = payload.len();
         let left = payload.forget(end.wrapping_sub(base)) & (CHUNK - 1);
         self.keep(Kept::B, 0);
+        // The last chunk's worth of bytes, of which some were read before.
+        let from = end.wrapping_sub(CHUNK);
         if end >= CHUNK {
-            // The last chunk's worth of bytes, of which some were read before.
-            let from = payload.forget(end.wrapping_sub(CHUNK)) & MAX_OFFSET;
+            let from = payload.forget(from) & MAX_OFFSET;
             // SAFETY: as above.
             if let Some(mask) = unsafe { payload.copy_chunk(from, self.pointer_mut(from)) } {
-                self.keep(Kept::B, ((mask >> 1) >> (CHUNK - 1 - left)) as usize);
+                let new = if left == 0 { 0 } else { FROM[(CHUNK - left) % CHUNK] };
+                self.feeds[number] = Feeds {
+                    mask: mask & new,
+                    base: from as u64,
+                };
             }
         } else {
             self.read_short(&payload.apart());
+            self.feeds[number] = Feeds {
+                mask: self.kept(Kept::B) as u64,
+                base: 0,
+            };
         }
-        self.put(payload.forget(end), swar::splat(b'\n'));
+        let end = payload.forget(end) & MAX_OFFSET;
+        self.put(end, swar::splat(b'\n'));
+        self.put(end + WORD, swar::splat(b'\n'));
         // The first line feed behind the end counts too, and ends the last line.
-        let mask = self.kept(Kept::B) as u64 | 1 << left;
-        self.masks[base / CHUNK % MASKS] = mask;
-        self.keep(Kept::Masks, base / CHUNK + 1);
+        self.feeds[(number + 1) % FEEDS] = Feeds {
+            mask: 1,
+            base: end as u64,
+        };
+        self.keep(Kept::Read, number + 2);
+        self.keep(Kept::End, end);
+        self.keep(Kept::IsRead, 1);
     }
 
     /// Reads a text that is shorter than a chunk.
     #[inline(always)]
     fn read_short(&mut self, payload: &impl Payload) {
-        for at in (0..CHUNK).step_by(WORD) {
-            let Some(word) = payload.u64_at(at) else {
+        for word in 0..CHUNK / WORD {
+            let at = word * WORD;
+            let Some(bytes) = payload.u64_at(at) else {
                 // Less than eight bytes are left.
-                let word = last_word(payload, at);
+                let bytes = last_word(payload, at);
                 let left = payload.len().wrapping_sub(at) & (WORD - 1);
-                let mask = swar::feeds(word) & (1_u64 << left).wrapping_sub(1);
-                self.put(at, word);
-                self.keep(Kept::B, self.kept(Kept::B) | (mask << at) as usize);
+                let mask = swar::feeds(bytes) & swar::mask_below(left);
+                self.put(at, bytes);
+                self.keep(Kept::B, self.kept(Kept::B) | (mask >> (7 - word)) as usize);
                 break;
             };
-            self.put(at, word);
-            let mask = swar::feeds(word) << at;
+            self.put(at, bytes);
+            let mask = swar::feeds(bytes) >> (7 - word);
             self.keep(Kept::B, self.kept(Kept::B) | mask as usize);
         }
     }

@@ -1,102 +1,84 @@
 //! Values: where they begin and end, and which pattern they begin with.
 
-use super::text::{CANDIDATES, Kept, Work};
+use super::text::{Kept, Work};
 use crate::{
     field::Field,
     payload::{MAX_OFFSET, Payload},
-    signature::{CHAINS, Hit, SignatureTable, WORDS},
+    signature::{self, Hit, MAX_CHAIN, MAX_PATTERN, SignatureTable, WORDS},
     swar,
 };
 
 /// How many times eight blanks, or blanks and a folded line's beginning, may stand on either side
 /// of the colon.
 const BLANKS: usize = 8;
-/// How many patterns are compared, all values of a message together.
-const MAX_COMPARED: usize = 40;
+/// How many bytes behind a value's beginning are looked at.
+const REACH: usize = MAX_PATTERN + 16;
 
-/// Finds the first tool that may be dropped, or else the first one, that the candidates' values
-/// begin with, and keeps it.
+/// Compares the candidate with this number, and keeps the tool that is found: the first one that may
+/// be dropped, or else the first one. `false` where the text behind it has yet to be read.
 ///
 /// Without choices but those that end the loop, for the verifier's sake.
 #[inline(always)]
-pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
-    let chains = note_chains(payload, work, table);
-    let mut hit = work.kept(Kept::Hit) as u64;
-    let mut chain = 0_usize;
-    work.keep(Kept::A, 0);
-    for _ in payload.rolled(MAX_COMPARED) {
-        // What is compared: an entry, 0 where the chain has ended, a field, and where its value
-        // begins. Entry 0 is compared too, and found to be of no field.
-        let mut compared = work.kept(Kept::A) as u64;
-        let is_over = payload.mask_if_0(compared & 0xffff);
-        let are_left = payload
-            .opaque(chain.wrapping_sub(chains) as u64 >> 63)
-            .wrapping_neg();
-        if payload.opaque(is_over & !are_left) != 0 {
+pub(super) fn compare(
+    payload: &impl Payload,
+    work: &mut Work,
+    table: &SignatureTable,
+    candidate: usize,
+) -> bool {
+    let (field, name_end) = work.candidate(candidate);
+    if name_end >= work.kept(Kept::HeaderEnd) {
+        return true;
+    }
+    begin(payload, work, field, name_end);
+    let at = work.kept(Kept::A) & MAX_OFFSET;
+    if at + REACH > work.kept(Kept::End) && work.kept(Kept::IsRead) == 0 {
+        return false;
+    }
+    if at == 0 {
+        return true;
+    }
+    let key = work.half(at + SignatureTable::key_at(field));
+    let first = table.head(signature::bit(field as u8), key);
+    compare_chain(payload, work, table, (field, at), first as usize);
+    let first = table.short(field);
+    compare_chain(payload, work, table, (field, at), first as usize);
+    true
+}
+
+/// Compares a value, of a field and where it begins, with a chain of patterns.
+#[inline(always)]
+fn compare_chain(
+    payload: &impl Payload,
+    work: &mut Work,
+    table: &SignatureTable,
+    (field, at): (usize, usize),
+    first: usize,
+) {
+    let mut link = first;
+    for _ in payload.rolled(MAX_CHAIN) {
+        if link == 0 {
             break;
         }
-        let next = work.chains[chain % work.chains.len()];
-        chain += payload.is_0(compared & 0xffff) as usize;
-        compared = (compared & !is_over) | (next & is_over);
-        work.keep(Kept::A, compared as usize);
-        let compared = work.kept(Kept::A);
-        let (number, field) = (compared & 0xffff, compared >> 16 & 0xf);
-        let at = compared >> 32 & MAX_OFFSET;
+        let (number, next) = table.link(link);
+        link = next;
         let entry = table.entry(number);
-        let mut difference = (entry.field as usize ^ field) as u64;
-        for word in 0..WORDS {
+        let mut difference = (entry.field as usize ^ field) as u64 | entry.difference(0, work.word(at));
+        if difference != 0 {
+            continue;
+        }
+        for word in 1..WORDS {
             difference |= entry.difference(word, work.word_behind(at, word));
         }
         let ends = end_at(payload, work, field, at + entry.length as usize);
         difference |= u64::from(entry.is_exact) & !ends;
-        let is_equal = payload.mask_if_0((difference | difference >> 32) & 0xffff_ffff);
-        // An entry that differs is followed by the next one of its chain.
-        let next = u64::from(entry.next) & !is_equal;
-        work.keep(Kept::A, compared & !0xffff | next as usize);
-        let new = u64::from(entry.found) | (number.wrapping_sub(1) as u64 & 0xffff) << 16;
-        // What was found before can be no tool that may be dropped.
-        let is_first = payload.mask_if_0(hit);
-        // 1 to 4 are the kinds that may be dropped for, and what is not sure is more.
-        let kind = u64::from(entry.found >> 8).wrapping_sub(1);
-        let is_hostile = payload.mask_if_0(kind >> 2 & 0xff);
-        let is_taken = (is_first | is_hostile) & is_equal;
-        hit = (hit & !is_taken) | (new & is_taken);
-        work.keep(Kept::Hit, hit as usize);
-        hit = work.kept(Kept::Hit) as u64;
-        if Hit::from_number(hit).is_hostile() {
-            break;
+        if difference != 0 {
+            continue;
         }
+        let new = Hit::new(entry.found, number.wrapping_sub(1));
+        let hit = Hit::from_number(work.kept(Kept::Hit) as u64).or(new);
+        work.keep(Kept::Hit, hit.number() as usize);
+        break;
     }
-}
-
-/// Notes the chains in which patterns may be with which the candidates' values begin, some of them
-/// empty; gives how many there are.
-#[inline(always)]
-fn note_chains(payload: &impl Payload, work: &mut Work, table: &SignatureTable) -> usize {
-    let candidates = work.kept(Kept::Candidates);
-    work.keep(Kept::Candidates, 0);
-    for place in payload.rolled(CANDIDATES) {
-        if place >= candidates {
-            break;
-        }
-        let candidate = work.candidates[place % CANDIDATES] as usize;
-        let field = candidate & 0xf;
-        begin(payload, work, field, candidate >> 8);
-        let at = work.kept(Kept::A) & MAX_OFFSET;
-        let is_there = !payload.mask_if_0(at as u64);
-        let head = [work.word(at), work.word_behind(at, 1)];
-        let chains = table.chains(field, head).into_iter().enumerate();
-        for (class, chain) in chains {
-            let chain = u64::from(chain) & is_there;
-            let of = (field as u64) << 16 | (at as u64) << 32;
-            work.chains[(place * CHAINS + class) % work.chains.len()] = of | chain;
-        }
-    }
-    (if candidates < CANDIDATES {
-        candidates
-    } else {
-        CANDIDATES
-    }) * CHAINS
 }
 
 /// Keeps as [`Kept::A`] where the value begins of a field whose name ends at `name_end`; 0 where no
