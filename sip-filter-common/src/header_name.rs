@@ -75,7 +75,7 @@ static NAMES: [HeaderName; 16] = BY_NUMBER;
 pub(crate) const USER_AGENT_NAME: HeaderName = BY_NUMBER[USER_AGENT];
 /// The last four letters of User-Agent. Of another name of more than seven letters no other begins
 /// alike.
-const TAIL: u32 = u32::from_le_bytes(*b"gent");
+pub(crate) const TAIL: u32 = u32::from_le_bytes(*b"gent");
 
 impl HeaderName {
     /// The name with this number.

@@ -239,6 +239,12 @@ impl Line {
         (self.flags & (Self::NOTED | Self::ALWAYS)) as u64
     }
 
+    /// Whether it is noted where the field stands.
+    #[inline(always)]
+    pub(crate) fn is_noted(self) -> bool {
+        self.flags & Self::NOTED != 0
+    }
+
     /// Whether each value is compared.
     #[inline(always)]
     pub(crate) fn is_always_compared(self) -> bool {

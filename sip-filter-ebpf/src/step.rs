@@ -39,7 +39,19 @@ impl Payload for NoPayload {
         None
     }
 
-    unsafe fn copy_chunk(&self, _: usize, _: *mut u8) -> Option<u64> {
+    fn feeds(&self, _: usize) -> Option<u64> {
+        None
+    }
+
+    unsafe fn copy_chunk(&self, _: usize, _: *mut u8) -> Option<()> {
+        None
+    }
+
+    fn peek_u16(&self, _: usize) -> Option<u16> {
+        None
+    }
+
+    fn peek_u32(&self, _: usize) -> Option<u32> {
         None
     }
 

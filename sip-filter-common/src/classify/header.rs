@@ -2,7 +2,6 @@
 
 use super::text::{Kept, Work, place_of};
 use crate::{
-    field::Field,
     header_name::{self, HeaderName, IS_BEHIND},
     payload::{MAX_OFFSET, Payload},
     perfect_hash::{self, slot},
@@ -17,7 +16,8 @@ const USUAL: u16 = u16::from_le_bytes(*b": ");
 /// the header's end: notes where fields stand, and which values may begin like a pattern. What is
 /// taken for a line end counts, and a chunk too.
 ///
-/// Lines are read as their line ends stand in [`Feeds::mask`](super::text::Feeds::mask), those of a chunk in no order.
+/// Lines are read as their line ends stand in [`Feeds::mask`](super::text::Feeds::mask), those of a
+/// chunk in no order.
 #[inline(always)]
 pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTable, lines: usize) {
     let mut mask = work.kept(Kept::Mask) as u64;
@@ -25,10 +25,9 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
     let mut seen = work.kept(Kept::Seen) as u64;
     for _ in payload.rolled(lines) {
         if mask == 0 {
-            let number = work.kept(Kept::Number) + 1 & 0xff;
-            if number >= work.kept(Kept::Limit) || number >= readable(work) {
-                let is_ended = work.kept(Kept::IsRead) | (number >= work.kept(Kept::Limit)) as usize;
-                work.keep(Kept::IsEnded, is_ended);
+            let number = (work.kept(Kept::Number) + 1) & 0xff;
+            if number >= work.kept(Kept::Limit) {
+                work.keep(Kept::IsEnded, work.kept(Kept::IsRead));
                 break;
             }
             work.keep(Kept::Number, number);
@@ -40,70 +39,77 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
         let lowest = mask & mask.wrapping_neg();
         mask ^= lowest;
         let at = (base + place_of(lowest)) & MAX_OFFSET;
-        let line = table.line(work.quarter(at + 1));
+        let Some(first_two) = payload.peek_u16(at + 1) else {
+            continue;
+        };
+        let line = table.line(first_two);
         if line.length == 0 {
             continue;
         }
-        let name_end = at + line.length as usize;
-        let is_usual = work.quarter(name_end) == USUAL && work.byte(name_end + 2) > b' ';
         let mut head = 1;
-        if is_usual {
+        let name_end = at + line.length as usize;
+        if let Some(rest) = payload.peek_u32(name_end)
+            && rest as u16 == USUAL
+            && (rest >> 16) as u8 > b' '
+        {
             seen |= line.bit as u64;
-            let key = work.half(at + line.key as usize);
-            head = table.head(line.bit as u32, key) as u64;
-            if head | line.is_special() == 0 {
-                continue;
+            if let Some(key) = payload.peek_u32(at + line.key as usize) {
+                head = table.head(line.bit as u32, key) as u64;
+                if head | line.is_special() == 0 {
+                    continue;
+                }
             }
         }
-        take(work, line, at, head);
+        take(payload, work, *line, at, head);
     }
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Seen, seen as usize);
 }
 
-/// Of how many chunks the lines may be looked at: what stands behind a name has been read too.
-#[inline(always)]
-fn readable(work: &Work) -> usize {
-    work.kept(Kept::Read)
-        .wrapping_sub((work.kept(Kept::IsRead) == 0) as usize)
-}
-
 /// Looks at a line that begins like a name. `head` is 0 where its value begins like no pattern.
 #[inline(always)]
-fn take(work: &mut Work, line: &Line, at: usize, head: u64) {
+fn take(payload: &impl Payload, work: &mut Work, line: Line, at: usize, head: u64) {
     let number = line.number();
     if number == header_name::END {
-        let bytes = work.half(at);
-        let is_end = bytes as u16 == u16::from_le_bytes(*b"\n\n")
-            || bytes & 0xff_ffff == u32::from_le_bytes(*b"\n\r\n\0");
+        let bytes = payload.peek_u16(at).unwrap_or_default();
+        let third = payload.u8_at(at + 2).unwrap_or(b'\n');
+        let is_end = bytes == u16::from_le_bytes(*b"\n\n")
+            || bytes == u16::from_le_bytes(*b"\n\r") && third == b'\n';
         if is_end {
             // What else stands in this chunk may stand before it.
             work.keep(Kept::Limit, work.kept(Kept::Number) + 1);
+            work.keep(Kept::IsRead, 1);
             if at < work.kept(Kept::HeaderEnd) {
                 work.keep(Kept::HeaderEnd, at);
             }
         }
         return;
     }
-    let name = HeaderName::by_number(number);
-    let name_end = at + name.length as usize;
-    let difference = name.difference(work.word(at), work.half(name_end.wrapping_sub(4)));
-    if difference != 0 || IS_BEHIND[work.byte(name_end) as usize] == 0 {
+    let name_end = at + line.length as usize;
+    let behind = payload.u8_at(name_end).unwrap_or_default();
+    if IS_BEHIND[behind as usize] == 0 {
         return;
     }
-    work.note(name.field, name_end, work.kept(Kept::Number));
     if head != 0 || line.is_always_compared() {
-        work.add_candidate(name.field as usize, name_end);
+        work.add_candidate(at, number);
+    }
+    if line.is_noted() {
+        let name = HeaderName::by_number(number);
+        if let Some(begins) = payload.u64_at(at)
+            && name.difference(begins, header_name::TAIL) == 0
+        {
+            work.note(name.field, name_end, work.kept(Kept::Number));
+        }
     }
 }
 
 /// Begins with the request URI, the field before the first line end.
 #[inline(always)]
-pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
-    let field = Field::RequestUri as usize;
+pub(super) fn note_uri(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
     let uri = work.kept(Kept::Uri) & MAX_OFFSET;
-    if table.begins_uri(work.half(uri + SignatureTable::URI_KEY_AT)) {
-        work.add_candidate(field, uri);
+    let key = payload.peek_u32(uri + SignatureTable::URI_KEY_AT);
+    if key.is_none_or(|key| table.begins_uri(key)) {
+        work.add_candidate(uri, 0);
     }
 }
 
@@ -171,7 +177,7 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
     }
     let name_end = work.kept(Kept::A) & MAX_OFFSET;
     if name_end != 0 && !ends_before(payload, work, name_end) {
-        work.add_candidate(Field::UserAgent as usize, name_end);
+        work.add_candidate(name_end.wrapping_sub(name.length as usize), header_name::USER_AGENT);
     }
 }
 

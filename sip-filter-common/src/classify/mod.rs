@@ -194,9 +194,14 @@ fn request(
         }
         from = to;
         if part == 0 {
-            header::note_uri(work, table);
+            header::note_uri(payload, work, table);
         }
-        header::read(payload, work, table, LINES);
+        let ahead = (work.kept(Kept::IsRead) == 0) as usize;
+        if work.kept(Kept::HeaderEnd) > MAX_OFFSET {
+            // What stands behind a name must have been read too.
+            work.keep(Kept::Limit, work.kept(Kept::Read).wrapping_sub(ahead));
+        }
+        header::read(&payload.apart(), work, table, LINES);
         compare(payload, work, table);
         if is_hostile(work) || work.kept(Kept::IsEnded) != 0 {
             break;
@@ -209,9 +214,11 @@ fn request(
         }
     }
     if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
+        work.copy(payload);
         payload.take(Step::UserAgent, work, table);
     }
-    if !is_hostile(work) {
+    if !is_hostile(work) && marks::may_be_there(payload, work) {
+        work.copy(payload);
         marks::find(payload, destination, work, table);
     }
     Hit::from_number(work.kept(Kept::Hit) as u64)
@@ -221,6 +228,7 @@ fn request(
 #[inline(always)]
 fn compare(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
     if work.kept(Kept::Compared) < work.kept(Kept::Candidates) {
+        work.copy(payload);
         payload.take(Step::Compare, work, table);
     }
 }

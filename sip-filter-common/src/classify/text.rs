@@ -73,6 +73,13 @@ fn first(mask: u64) -> u64 {
     word & word.wrapping_neg()
 }
 
+/// Whether two bytes are no line feed, or one that a blank follows.
+#[inline(always)]
+const fn is_folded(bytes: u16) -> bool {
+    let [feed, first] = bytes.to_le_bytes();
+    feed != b'\n' || first == b' ' || first == b'\t'
+}
+
 /// Where a chunk's line feeds are.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -287,6 +294,22 @@ impl Work {
     /// header, or after too many others.
     #[inline(always)]
     pub(super) fn end(&mut self, payload: &impl Payload, field: Noted) -> usize {
+        self.end_where(payload, field, |_, at| payload.peek_u16(at))
+    }
+
+    /// The same, where the text has been copied.
+    #[inline(always)]
+    pub(super) fn end_in_copy(&mut self, payload: &impl Payload, field: Noted) -> usize {
+        self.end_where(payload, field, |work, at| Some(work.quarter(at)))
+    }
+
+    #[inline(always)]
+    fn end_where(
+        &mut self,
+        payload: &impl Payload,
+        field: Noted,
+        bytes: impl Fn(&Self, usize) -> Option<u16>,
+    ) -> usize {
         self.keep(Kept::E, 0);
         let name_end = self.name_end(field);
         if name_end == 0 {
@@ -295,8 +318,7 @@ impl Work {
         let mut number = self.places[field as usize & 7].number as usize % FEEDS;
         // In this chunk, or in the next one.
         let in_chunk = name_end.wrapping_sub(self.feeds[number].base as usize);
-        let next = in_chunk / CHUNK;
-        number = (number + next) % FEEDS;
+        number = (number + in_chunk / CHUNK) % FEEDS;
         let mut mask = self.feeds[number].mask & FROM[in_chunk % CHUNK];
         self.keep(Kept::D, number);
         for _ in payload.rolled(MAX_FOLDED) {
@@ -313,8 +335,9 @@ impl Work {
             mask ^= bit;
             let base = self.feeds(number).base as usize;
             let at = payload.opaque((base + place_of(bit)) as u64) as usize & MAX_OFFSET;
-            let [feed, first, ..] = self.half(at).to_le_bytes();
-            if feed == b'\n' && first != b' ' && first != b'\t' {
+            // At the text's end nothing is folded.
+            let is_last = at + 1 >= self.kept(Kept::End);
+            if is_last || bytes(self, at).is_none_or(|bytes| !is_folded(bytes)) {
                 self.keep(Kept::E, at);
                 break;
             }
@@ -346,28 +369,26 @@ impl Work {
         self.keep(Kept::HeaderEnd, MAX_OFFSET + 1);
     }
 
-    /// Notes a value that is to be compared with patterns, if there is room for it.
+    /// Notes a value that is to be compared with patterns, if there is room for it: where its line
+    /// begins, and the number of the name that it may have; where the value begins, and 0, for a URI.
     #[inline(always)]
-    pub(super) fn add_candidate(&mut self, field: usize, name_end: usize) {
-        let number = self.kept(Kept::Candidates);
-        if number < CANDIDATES {
-            self.candidates[number % CANDIDATES] = field as u64 | (name_end as u64) << 8;
-            self.keep(Kept::Candidates, number + 1);
+    pub(super) fn add_candidate(&mut self, at: usize, number: usize) {
+        let count = self.kept(Kept::Candidates);
+        if count < CANDIDATES {
+            self.candidates[count % CANDIDATES] = number as u64 | (at as u64) << 8;
+            self.keep(Kept::Candidates, count + 1);
         }
     }
 
-    /// A value that is to be compared: its field, and where the field's name ends.
+    /// What [`Self::add_candidate`] was told.
     #[inline(always)]
-    pub(super) fn candidate(&self, number: usize) -> (usize, usize) {
-        let candidate = self.candidates[number % CANDIDATES] as usize;
-        (candidate & 0xf, (candidate >> 8) & MAX_OFFSET)
+    pub(super) fn candidate(&self, count: usize) -> (usize, usize) {
+        let candidate = self.candidates[count % CANDIDATES] as usize;
+        ((candidate >> 8) & MAX_OFFSET, candidate & 0xf)
     }
 
-    /// Reads the text from the chunk with the number `from` up to the one before `to`, or up to its
-    /// end or the chunk in which the header ends. All before was read.
-    ///
-    /// Behind the payload's end the text has line feeds. What is behind what was read is that of
-    /// another packet.
+    /// Finds the line ends from the chunk with the number `from` up to the one before `to`, or up to
+    /// the text's end or the chunk in which the header ends. All before was read.
     #[inline(always)]
     pub(super) fn read(&mut self, payload: &impl Payload, from: usize, to: usize) {
         let payload = payload.apart();
@@ -380,8 +401,7 @@ impl Work {
                 break;
             }
             let at = step * CHUNK;
-            // SAFETY: there is room for a chunk behind the last offset.
-            let Some(mask) = (unsafe { payload.copy_chunk(at, self.pointer_mut(at)) }) else {
+            let Some(mask) = payload.feeds(at) else {
                 self.keep(Kept::Read, step);
                 self.keep(Kept::B, 1);
                 break;
@@ -394,7 +414,8 @@ impl Work {
             let ends = mask & swar::two_bytes_behind(mask);
             if ends != 0 {
                 let end = at + place_of(ends & ends.wrapping_neg());
-                if self.half(end.wrapping_sub(3)) == u32::from_le_bytes(*b"\r\n\r\n") {
+                let last = payload.u32_at(end.wrapping_sub(3) & MAX_OFFSET);
+                if last == Some(u32::from_le_bytes(*b"\r\n\r\n")) {
                     self.keep(Kept::Read, step + 1);
                     self.keep(Kept::End, at + CHUNK);
                     self.keep(Kept::IsRead, 1);
@@ -407,7 +428,7 @@ impl Work {
         }
     }
 
-    /// Reads what is left behind the last whole chunk.
+    /// Finds the line ends behind the last whole chunk.
     #[inline(always)]
     fn read_tail(&mut self, payload: &impl Payload) {
         let number = self.kept(Kept::Read) % FEEDS;
@@ -419,9 +440,12 @@ impl Work {
         let from = end.wrapping_sub(CHUNK);
         if end >= CHUNK {
             let from = payload.forget(from) & MAX_OFFSET;
-            // SAFETY: as above.
-            if let Some(mask) = unsafe { payload.copy_chunk(from, self.pointer_mut(from)) } {
-                let new = if left == 0 { 0 } else { FROM[(CHUNK - left) % CHUNK] };
+            if let Some(mask) = payload.feeds(from) {
+                let new = if left == 0 {
+                    0
+                } else {
+                    FROM[(CHUNK - left) % CHUNK]
+                };
                 self.feeds[number] = Feeds {
                     mask: mask & new,
                     base: from as u64,
@@ -435,8 +459,6 @@ impl Work {
             };
         }
         let end = payload.forget(end) & MAX_OFFSET;
-        self.put(end, swar::splat(b'\n'));
-        self.put(end + WORD, swar::splat(b'\n'));
         // The first line feed behind the end counts too, and ends the last line.
         self.feeds[(number + 1) % FEEDS] = Feeds {
             mask: 1,
@@ -447,7 +469,7 @@ impl Work {
         self.keep(Kept::IsRead, 1);
     }
 
-    /// Reads a text that is shorter than a chunk.
+    /// Finds the line ends in a text that is shorter than a chunk.
     #[inline(always)]
     fn read_short(&mut self, payload: &impl Payload) {
         for word in 0..CHUNK / WORD {
@@ -457,13 +479,61 @@ impl Work {
                 let bytes = last_word(payload, at);
                 let left = payload.len().wrapping_sub(at) & (WORD - 1);
                 let mask = swar::feeds(bytes) & swar::mask_below(left);
-                self.put(at, bytes);
                 self.keep(Kept::B, self.kept(Kept::B) | (mask >> (7 - word)) as usize);
                 break;
             };
-            self.put(at, bytes);
             let mask = swar::feeds(bytes) >> (7 - word);
             self.keep(Kept::B, self.kept(Kept::B) | mask as usize);
+        }
+    }
+
+    /// Copies the text as far as its line ends are known.
+    ///
+    /// Behind the payload's end the copy has line feeds. What is behind what was read is that of
+    /// another packet.
+    #[inline(always)]
+    pub(super) fn copy(&mut self, payload: &impl Payload) {
+        let payload = payload.apart();
+        let end = self.kept(Kept::End);
+        self.keep(Kept::B, 0);
+        for step in payload.rolled(CHUNKS) {
+            let at = step * CHUNK;
+            if at >= end {
+                break;
+            }
+            // SAFETY: there is room for a chunk behind the last offset.
+            if unsafe { payload.copy_chunk(at, self.pointer_mut(at)) }.is_none() {
+                self.keep(Kept::B, 1);
+                break;
+            }
+        }
+        if self.kept(Kept::B) & 1 != 0 {
+            self.copy_tail(&payload.apart());
+        }
+        let end = self.kept(Kept::End) & MAX_OFFSET;
+        if self.kept(Kept::IsRead) != 0 {
+            self.put(end, swar::splat(b'\n'));
+            self.put(end + WORD, swar::splat(b'\n'));
+        }
+    }
+
+    /// Copies the last chunk's worth of bytes.
+    #[inline(always)]
+    fn copy_tail(&mut self, payload: &impl Payload) {
+        let end = payload.len();
+        if end >= CHUNK {
+            let from = payload.forget(end.wrapping_sub(CHUNK)) & MAX_OFFSET;
+            // SAFETY: as above.
+            let _ = unsafe { payload.copy_chunk(from, self.pointer_mut(from)) };
+            return;
+        }
+        let payload = payload.apart();
+        for at in (0..CHUNK).step_by(WORD) {
+            let Some(bytes) = payload.u64_at(at) else {
+                self.put(at, last_word(&payload, at));
+                break;
+            };
+            self.put(at, bytes);
         }
     }
 }
