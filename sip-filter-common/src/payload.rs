@@ -79,13 +79,14 @@ pub trait Payload: Sized {
         self.opaque(((self.opaque(number).wrapping_sub(1) as i64) >> 63) as u64)
     }
 
-    /// Takes a [`Step`] on what stands in the room to work in.
+    /// Takes a [`Step`] on what stands in the room to work in; `false` where more of the text must be
+    /// read first.
     ///
     /// In the kernel a step is a function of its own, which the verifier walks once, and not once
     /// for each way that leads to it.
     #[inline(always)]
-    fn take(&self, step: Step, work: &mut Work, table: &SignatureTable) {
-        step.take(self, work, table);
+    fn take(&self, step: Step, work: &mut Work, table: &SignatureTable) -> bool {
+        step.take(self, work, table)
     }
 
     /// The numbers below `steps`, for a loop that the compiler must not unroll: it does not know

@@ -181,8 +181,8 @@ impl Payload for PacketPayload {
     }
 
     #[inline(always)]
-    fn take(&self, step: Step, _work: &mut Work, _table: &SignatureTable) {
-        step::sip_filter_step(step.number());
+    fn take(&self, step: Step, _work: &mut Work, _table: &SignatureTable) -> bool {
+        step::sip_filter_step(step.number()) != 0
     }
 
     #[inline(always)]

@@ -6,17 +6,17 @@ use sip_filter_common::{classify::Step, payload::Payload};
 
 use crate::{maps, opaque, policy};
 
-/// Takes a step.
+/// Takes a step; 0 where more of the text must be read first.
 ///
 /// A function of a number alone, which the verifier walks once and not at the end of each path that
 /// leads to it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn sip_filter_step(number: u64) -> u64 {
-    if let Some(work) = maps::work() {
-        Step::from_number(number).take(&NoPayload, work, policy::signatures());
+    match maps::work() {
+        Some(work) => Step::from_number(number).take(&NoPayload, work, policy::signatures()) as u64,
+        None => 1,
     }
-    0
 }
 
 /// What a step is given for a payload: it reads none.

@@ -3,8 +3,7 @@
 use super::text::{Kept, Work, place_of};
 use crate::{
     header_name::{self, HeaderName, IS_BEHIND},
-    payload::{MAX_OFFSET, Payload},
-    perfect_hash::{self, slot},
+    payload::{CHUNK, MAX_OFFSET, Payload},
     signature::{Line, SignatureTable},
     swar,
 };
@@ -113,33 +112,42 @@ pub(super) fn note_uri(payload: &impl Payload, work: &mut Work, table: &Signatur
     }
 }
 
-/// How many times eight bytes are searched for a User-Agent alone.
-const MANY_WORDS: usize = super::text::MAX_TEXT / 8 + 1;
+/// In how many chunks a User-Agent alone is looked for.
+const MANY_CHUNKS: usize = 64;
 
-/// The slots of [`BY_BYTES`].
-const SLOTS: usize = 32;
+/// The slots of [`IS_PART`].
+const SLOTS: usize = 4096;
 
-/// Four bytes of `\nuser-agent`, from each of the first eight on.
-const BYTES: [u32; 8] = {
+/// Four bytes of `\nuser-agent`, folded, from each of the first eight on.
+const PARTS: [u32; 8] = {
     let mut all = [0; 8];
     let name = b"\nuser-agent";
     let mut at = 0;
     while at < 8 {
-        let bytes = u32::from_le_bytes([name[at], name[at + 1], name[at + 2], name[at + 3]]);
-        all[at] = bytes | 0x2020_2020;
+        all[at] = fold([name[at], name[at + 1], name[at + 2], name[at + 3]]);
         at += 1;
     }
     all
 };
 
-const MULTIPLIER: u32 = perfect_hash::multiplier::<SLOTS>(&BYTES);
+#[inline(always)]
+const fn fold(bytes: [u8; 4]) -> u32 {
+    u32::from_le_bytes(bytes) | 0x2020_2020
+}
 
-/// By [`slot`], four bytes of the name, and behind how many bytes of it.
-static BY_BYTES: [(u32, u32); SLOTS] = {
-    let mut slots = [(0, 0); SLOTS];
+/// The slot of four folded bytes.
+#[inline(always)]
+const fn slot(bytes: u32) -> usize {
+    (bytes.wrapping_mul(0x9e37_79b1) >> (32 - SLOTS.ilog2())) as usize
+}
+
+/// By [`slot`], one more than the number of bytes of the name that stand before these four; 0 for
+/// four bytes that are none of it.
+static IS_PART: [u8; SLOTS] = {
+    let mut slots = [0; SLOTS];
     let mut at = 0;
-    while at < BYTES.len() {
-        slots[slot::<SLOTS>(BYTES[at], MULTIPLIER)] = (BYTES[at], at as u32);
+    while at < PARTS.len() {
+        slots[slot(PARTS[at])] = at as u8 + 1;
         at += 1;
     }
     slots
@@ -152,51 +160,67 @@ static BY_BYTES: [(u32, u32); SLOTS] = {
 /// ends play no part: whoever sends hundreds of them is no dearer than others.
 #[inline(always)]
 pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
-    let name = header_name::USER_AGENT_NAME;
     let from = work.feeds(work.kept(Kept::Number)).base as usize;
     let to = work.kept(Kept::End);
     work.keep(Kept::A, 0);
-    for step in payload.rolled(MANY_WORDS) {
-        let at = payload.opaque((from + 8 * step) as u64) as usize;
+    for chunk in payload.rolled(MANY_CHUNKS) {
+        let at = payload.opaque((from + CHUNK * chunk) as u64) as usize;
         if at >= to {
             break;
         }
-        let bytes = work.half(at) | 0x2020_2020;
-        let (own, behind) = BY_BYTES[slot::<SLOTS>(bytes, MULTIPLIER)];
-        if bytes != own {
+        let mut parts = 0;
+        for word in 0..CHUNK / 8 {
+            parts |= IS_PART[slot(fold(work.half(at + 8 * word).to_le_bytes()))];
+        }
+        if parts == 0 {
             continue;
         }
-        let at = at.wrapping_sub(behind as usize);
-        let name_end = at + name.length as usize;
-        let end = work.half(name_end.wrapping_sub(4));
-        let difference = name.difference(work.word(at), end);
-        if difference == 0 && IS_BEHIND[work.byte(name_end) as usize] != 0 {
-            work.keep(Kept::A, name_end);
+        find_in_chunk(payload, work, at, to);
+        if work.kept(Kept::A) != 0 {
             break;
         }
     }
-    let name_end = work.kept(Kept::A) & MAX_OFFSET;
-    if name_end != 0 && !ends_before(payload, work, name_end) {
-        work.add_candidate(name_end.wrapping_sub(name.length as usize), header_name::USER_AGENT);
+    let at = work.kept(Kept::A) & MAX_OFFSET;
+    if at != 0 && !ends_before(payload, work, at) {
+        // All candidates have been compared.
+        work.keep(Kept::Candidates, 0);
+        work.keep(Kept::Compared, 0);
+        work.add_candidate(at, header_name::USER_AGENT);
     }
 }
 
-/// Whether the header ends before `end`.
+/// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in
+/// the chunk at `at`.
+#[inline(always)]
+fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) {
+    let name = header_name::USER_AGENT_NAME;
+    for word in payload.rolled(CHUNK / 8) {
+        let at = payload.opaque((at + 8 * word) as u64) as usize;
+        let part = IS_PART[slot(fold(work.half(at).to_le_bytes()))] as usize;
+        let at = at.wrapping_add(1).wrapping_sub(part) & MAX_OFFSET;
+        let name_end = at + name.length as usize;
+        let end = work.half(name_end.wrapping_sub(4));
+        let behind = IS_BEHIND[work.byte(name_end) as usize] ^ 1;
+        let difference = name.difference(work.word(at), end) | u64::from(behind);
+        if difference == 0 && at < to {
+            work.keep(Kept::A, at);
+            break;
+        }
+    }
+}
+
+/// Whether the header ends before `end`, which is among the first [`MANY_CHUNKS`] chunks.
 #[inline(always)]
 fn ends_before(payload: &impl Payload, work: &mut Work, end: usize) -> bool {
     work.keep(Kept::B, 0);
-    for step in payload.rolled(MANY_WORDS) {
+    for step in payload.rolled(MANY_CHUNKS * CHUNK / 8) {
         let at = payload.opaque(8 * step as u64) as usize;
         if at >= end {
             break;
         }
         let feeds = |behind| swar::equal_exactly(work.word(at + behind), b'\n');
-        let first = feeds(0);
-        if first == 0 {
-            continue;
-        }
         let returns = swar::equal_exactly(work.word(at + 1), b'\r');
-        if first & (feeds(1) | returns & feeds(2)) != 0 {
+        if feeds(0) & (feeds(1) | returns & feeds(2)) != 0 {
             work.keep(Kept::B, 1);
             break;
         }

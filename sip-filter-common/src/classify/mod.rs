@@ -114,49 +114,47 @@ fn is_bare_options(payload: &impl Payload) -> bool {
         && payload.u32_at(3) == Some(u32::from_le_bytes(*b"IONS"))
 }
 
-/// What is done with the text alone, wherever it came from.
+/// What is done with the copy of the text alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Compares the values that may be a tool's.
-    Compare,
-    /// Looks for a User-Agent behind more lines than are read for all fields, and compares it.
+    /// Compares the candidate with this number: a value that may be a tool's.
+    Compare(usize),
+    /// Looks for a User-Agent behind more lines than are read for all fields.
     UserAgent,
 }
 
 impl Step {
+    const USER_AGENT: u64 = CANDIDATES as u64;
+
     /// As a number.
     #[inline(always)]
     pub const fn number(self) -> u64 {
         match self {
-            Self::Compare => 0,
-            Self::UserAgent => 1,
+            Self::Compare(candidate) => candidate as u64,
+            Self::UserAgent => Self::USER_AGENT,
         }
     }
 
-    /// The step with this number; the last one for any other.
+    /// From [`Self::number`].
     #[inline(always)]
     pub const fn from_number(number: u64) -> Self {
-        match number {
-            0 => Self::Compare,
-            _ => Self::UserAgent,
+        if number == Self::USER_AGENT {
+            Self::UserAgent
+        } else {
+            Self::Compare(number as usize)
         }
     }
 
-    /// Takes it. The payload is asked for nothing that it holds.
+    /// Takes it; `false` where more of the text must be read first. The payload is asked for nothing
+    /// that it holds.
     #[inline(always)]
-    pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
-        if self == Self::UserAgent {
-            header::find_user_agent(payload, work);
-        }
-        for _ in payload.rolled(CANDIDATES) {
-            let number = work.kept(Kept::Compared);
-            if number >= work.kept(Kept::Candidates)
-                || !value::compare(payload, work, table, number)
-                || is_hostile(work)
-            {
-                break;
+    pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) -> bool {
+        match self {
+            Self::Compare(candidate) => value::compare(payload, work, table, candidate),
+            Self::UserAgent => {
+                header::find_user_agent(payload, work);
+                true
             }
-            work.keep(Kept::Compared, number + 1);
         }
     }
 }
@@ -191,18 +189,19 @@ fn request(
         };
         if work.kept(Kept::IsRead) == 0 {
             work.read(payload, from, to);
+            // What stands behind a name must have been read too.
+            let ahead = (work.kept(Kept::IsRead) == 0) as usize;
+            work.keep(Kept::Limit, work.kept(Kept::Read).wrapping_sub(ahead));
         }
         from = to;
         if part == 0 {
             header::note_uri(payload, work, table);
         }
-        let ahead = (work.kept(Kept::IsRead) == 0) as usize;
-        if work.kept(Kept::HeaderEnd) > MAX_OFFSET {
-            // What stands behind a name must have been read too.
-            work.keep(Kept::Limit, work.kept(Kept::Read).wrapping_sub(ahead));
-        }
         header::read(&payload.apart(), work, table, LINES);
-        compare(payload, work, table);
+        if work.kept(Kept::Compared) < work.kept(Kept::Candidates) {
+            work.copy(payload, to);
+            compare(payload, work, table);
+        }
         if is_hostile(work) || work.kept(Kept::IsEnded) != 0 {
             break;
         }
@@ -213,23 +212,41 @@ fn request(
             break;
         }
     }
-    if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
-        work.copy(payload);
-        payload.take(Step::UserAgent, work, table);
+    if is_hostile(work) {
+        return Hit::from_number(work.kept(Kept::Hit) as u64);
     }
-    if !is_hostile(work) && marks::may_be_there(payload, work) {
-        work.copy(payload);
-        marks::find(payload, destination, work, table);
+    let is_ended = work.kept(Kept::IsEnded) != 0;
+    let may_be_there = marks::may_be_there(payload, work);
+    work.keep(Kept::A, may_be_there as usize);
+    if !is_ended || work.kept(Kept::A) != 0 {
+        let payload = &payload.apart();
+        let may_be_there = work.kept(Kept::A);
+        work.copy(payload, text::CHUNKS);
+        if !is_ended {
+            payload.take(Step::UserAgent, work, table);
+            compare(payload, work, table);
+        }
+        if may_be_there != 0 && !is_hostile(work) {
+            marks::find(payload, destination, work, table);
+        }
     }
     Hit::from_number(work.kept(Kept::Hit) as u64)
 }
 
-/// Compares what may be a tool's, if anything may.
+/// Compares what may be a tool's, if anything may: the text has been copied.
 #[inline(always)]
 fn compare(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
-    if work.kept(Kept::Compared) < work.kept(Kept::Candidates) {
-        work.copy(payload);
-        payload.take(Step::Compare, work, table);
+    for _ in payload.rolled(CANDIDATES) {
+        let number = work.kept(Kept::Compared);
+        if number >= work.kept(Kept::Candidates)
+            || !payload.take(Step::Compare(number), work, table)
+        {
+            break;
+        }
+        work.keep(Kept::Compared, number + 1);
+        if is_hostile(work) {
+            break;
+        }
     }
 }
 

@@ -487,18 +487,19 @@ impl Work {
         }
     }
 
-    /// Copies the text as far as its line ends are known.
+    /// Copies the text as far as its line ends are known, which is before the chunk with the number
+    /// `to`.
     ///
     /// Behind the payload's end the copy has line feeds. What is behind what was read is that of
     /// another packet.
     #[inline(always)]
-    pub(super) fn copy(&mut self, payload: &impl Payload) {
+    pub(super) fn copy(&mut self, payload: &impl Payload, to: usize) {
         let payload = payload.apart();
         let end = self.kept(Kept::End);
         self.keep(Kept::B, 0);
         for step in payload.rolled(CHUNKS) {
             let at = step * CHUNK;
-            if at >= end {
+            if step >= to || at >= end {
                 break;
             }
             // SAFETY: there is room for a chunk behind the last offset.
