@@ -190,7 +190,9 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
 }
 
 /// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in
-/// the chunk at `at`.
+/// the chunk at `at`: the last such line.
+///
+/// Without a choice: this is in a loop.
 #[inline(always)]
 fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) {
     let name = header_name::USER_AGENT_NAME;
@@ -201,11 +203,11 @@ fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) 
         let name_end = at + name.length as usize;
         let end = work.half(name_end.wrapping_sub(4));
         let behind = IS_BEHIND[work.byte(name_end) as usize] ^ 1;
-        let difference = name.difference(work.word(at), end) | u64::from(behind);
-        if difference == 0 && at < to {
-            work.keep(Kept::A, at);
-            break;
-        }
+        let is_behind_text = to.wrapping_sub(at + 1) as u64 >> 63;
+        let difference = name.difference(work.word(at), end) | u64::from(behind) | is_behind_text;
+        let is_it = payload.mask_if_0((difference | difference >> 32) & 0xffff_ffff) as usize;
+        let found = work.kept(Kept::A);
+        work.keep(Kept::A, found & !is_it | at & is_it);
     }
 }
 
