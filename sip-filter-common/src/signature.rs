@@ -19,7 +19,7 @@ pub const MAX_PATTERN: usize = 64;
 /// The shortest pattern that a value may begin with, in bytes.
 pub const MIN_PREFIX: usize = 3;
 /// How many patterns with the same key a look-up goes through.
-pub const MAX_CHAIN: usize = 32;
+pub const MAX_CHAIN: usize = 16;
 
 pub(crate) const WORDS: usize = MAX_PATTERN / 8;
 const HEADS: usize = 16384;
@@ -227,6 +227,24 @@ impl Line {
     /// Patterns of the field are too short for a key: each value is compared.
     const ALWAYS: u8 = 0x80;
 
+    /// All of it as one number.
+    #[inline(always)]
+    pub(crate) fn bits(self) -> u32 {
+        u32::from_le_bytes([self.length, self.key, self.flags, self.bit])
+    }
+
+    /// From [`Self::bits`].
+    #[inline(always)]
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        let [length, key, flags, bit] = bits.to_le_bytes();
+        Self {
+            length,
+            key,
+            flags,
+            bit,
+        }
+    }
+
     /// The name's number.
     #[inline(always)]
     pub(crate) fn number(self) -> usize {
@@ -277,7 +295,9 @@ const _: () = {
     assert!(Detector::COUNT <= 16 && Field::COUNT <= 16 && Field::HEADERS <= 8);
     assert!(
         size_of::<SignatureTable>()
-            == 64 + 32 + 8
+            == 64
+                + 32
+                + 8
                 + 4 * LETTERS
                 + 2 * HEADS
                 + 4 * LINKS

@@ -1,10 +1,10 @@
 //! The header's lines: which fields stand where, and which of their values may be a tool's.
 
-use super::text::{Kept, Work, place_of};
+use super::text::{Kept, RECORDS, Work, place_of};
 use crate::{
     header_name::{self, HeaderName, IS_BEHIND},
     payload::{CHUNK, MAX_OFFSET, Payload},
-    signature::{Line, SignatureTable},
+    signature::SignatureTable,
     swar,
 };
 
@@ -33,7 +33,9 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             let feeds = work.feeds(number);
             mask = feeds.mask;
             base = feeds.base as usize;
-            continue;
+            if mask == 0 {
+                continue;
+            }
         }
         let lowest = mask & mask.wrapping_neg();
         mask ^= lowest;
@@ -59,47 +61,61 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
                 }
             }
         }
-        take(payload, work, *line, at, head);
+        if line.number() == header_name::END {
+            if is_header_end(payload, at) {
+                // What else stands in this chunk may stand before it.
+                work.keep(Kept::Limit, work.kept(Kept::Number) + 1);
+                work.keep(Kept::IsRead, 1);
+                work.end_header(at);
+            }
+            continue;
+        }
+        work.record(line, at, head);
     }
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Seen, seen as usize);
+    for _ in payload.rolled(RECORDS) {
+        if !take(payload, work) {
+            break;
+        }
+    }
 }
 
-/// Looks at a line that begins like a name. `head` is 0 where its value begins like no pattern.
+/// Whether the empty line stands at `at` that ends the header.
 #[inline(always)]
-fn take(payload: &impl Payload, work: &mut Work, line: Line, at: usize, head: u64) {
-    let number = line.number();
-    if number == header_name::END {
-        let bytes = payload.peek_u16(at).unwrap_or_default();
-        let third = payload.u8_at(at + 2).unwrap_or(b'\n');
-        let is_end = bytes == u16::from_le_bytes(*b"\n\n")
-            || bytes == u16::from_le_bytes(*b"\n\r") && third == b'\n';
-        if is_end {
-            // What else stands in this chunk may stand before it.
-            work.keep(Kept::Limit, work.kept(Kept::Number) + 1);
-            work.keep(Kept::IsRead, 1);
-            if at < work.kept(Kept::HeaderEnd) {
-                work.keep(Kept::HeaderEnd, at);
-            }
-        }
-        return;
+fn is_header_end(payload: &impl Payload, at: usize) -> bool {
+    let [first, second] = payload.peek_u16(at).unwrap_or_default().to_le_bytes();
+    first == b'\n'
+        && (second == b'\n' || second == b'\r' && payload.u8_at(at + 2).is_none_or(|b| b == b'\n'))
+}
+
+/// Looks at the next line that was recorded; `false` where there is none.
+#[inline(always)]
+fn take(payload: &impl Payload, work: &mut Work) -> bool {
+    let taken = work.kept(Kept::Taken);
+    if taken >= work.kept(Kept::Records) {
+        return false;
     }
+    work.keep(Kept::Taken, taken + 1);
+    let record = work.recorded(taken);
+    let (at, line) = (record.at(), record.line());
     let name_end = at + line.length as usize;
     let behind = payload.u8_at(name_end).unwrap_or_default();
     if IS_BEHIND[behind as usize] == 0 {
-        return;
+        return true;
     }
-    if head != 0 || line.is_always_compared() {
-        work.add_candidate(at, number);
+    if record.may_begin() || line.is_always_compared() {
+        work.add_candidate(at, line.number());
     }
     if line.is_noted() {
-        let name = HeaderName::by_number(number);
+        let name = HeaderName::by_number(line.number());
         if let Some(begins) = payload.u64_at(at)
             && name.difference(begins, header_name::TAIL) == 0
         {
-            work.note(name.field, name_end, work.kept(Kept::Number));
+            work.note(name.field, name_end, record.chunk());
         }
     }
+    true
 }
 
 /// Begins with the request URI, the field before the first line end.
@@ -162,7 +178,8 @@ static IS_PART: [u8; SLOTS] = {
 pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
     let from = work.feeds(work.kept(Kept::Number)).base as usize;
     let to = work.kept(Kept::End);
-    work.keep(Kept::A, 0);
+    // A bit for each chunk that has such bytes.
+    let mut chunks = 0_u64;
     for chunk in payload.rolled(MANY_CHUNKS) {
         let at = payload.opaque((from + CHUNK * chunk) as u64) as usize;
         if at >= to {
@@ -172,9 +189,21 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
         for word in 0..CHUNK / 8 {
             parts |= IS_PART[slot(fold(work.half(at + 8 * word).to_le_bytes()))];
         }
-        if parts == 0 {
+        let has_some = payload.is_0(parts as u64) ^ 1;
+        chunks |= payload.opaque(has_some) << (chunk & 63);
+    }
+    work.keep(Kept::A, 0);
+    work.keep(Kept::C, chunks as usize);
+    for chunk in payload.rolled(MANY_CHUNKS) {
+        let chunks = work.kept(Kept::C) >> (chunk & 63);
+        if chunks == 0 {
+            break;
+        }
+        // The loop is as long as the text, not as there are such chunks: a mere step for the others.
+        if chunks & 1 == 0 {
             continue;
         }
+        let at = payload.opaque((from + CHUNK * chunk) as u64) as usize;
         find_in_chunk(payload, work, at, to);
         if work.kept(Kept::A) != 0 {
             break;

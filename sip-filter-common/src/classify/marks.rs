@@ -50,7 +50,9 @@ fn last_bytes(payload: &impl Payload, work: &mut Work, field: Noted) -> u64 {
     let end = feed.wrapping_sub((cr == Some(b'\r')) as usize) & MAX_OFFSET;
     work.keep(Kept::B, end);
     let payload = &payload.apart();
-    payload.u64_at(end.wrapping_sub(8) & MAX_OFFSET).unwrap_or(0)
+    payload
+        .u64_at(end.wrapping_sub(8) & MAX_OFFSET)
+        .unwrap_or(0)
 }
 
 /// Digits in hex: 3, then the digit.
@@ -262,9 +264,7 @@ fn via(payload: &impl Payload, work: &mut Work) {
     keep_end(payload, work, Noted::Via);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     let last = word_before(work, end);
-    if last == ALIAS
-        && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a")
-    {
+    if last == ALIAS && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a") {
         let end = end.wrapping_sub(12);
         let before = word_before(work, end);
         let random = word_before(work, end.wrapping_sub(8));

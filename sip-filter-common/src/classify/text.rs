@@ -7,6 +7,7 @@
 use crate::{
     field::Field,
     payload::{CHUNK, MAX_OFFSET, Payload, last_word},
+    signature::Line,
     swar,
 };
 
@@ -107,6 +108,40 @@ impl Place {
     };
 }
 
+/// How many lines are recorded, at most.
+pub(super) const RECORDS: usize = 16;
+
+/// A line that may be one of those that are looked for: 0 to 31 what is to be done with it, 32 the
+/// chunk in which it begins, 40 where, and 63 whether its value may begin like a pattern.
+#[derive(Clone, Copy)]
+pub(super) struct Record(u64);
+
+impl Record {
+    /// What is to be done with the line.
+    #[inline(always)]
+    pub(super) fn line(self) -> Line {
+        Line::from_bits(self.0 as u32)
+    }
+
+    /// The number of the chunk in which it begins.
+    #[inline(always)]
+    pub(super) fn chunk(self) -> usize {
+        (self.0 >> 32) as u8 as usize
+    }
+
+    /// Where it begins.
+    #[inline(always)]
+    pub(super) fn at(self) -> usize {
+        (self.0 >> 40) as usize & MAX_OFFSET
+    }
+
+    /// Whether its value may begin like a pattern.
+    #[inline(always)]
+    pub(super) fn may_begin(self) -> bool {
+        self.0 >> 63 != 0
+    }
+}
+
 /// The fields of which it is noted where they stand.
 #[derive(Clone, Copy)]
 #[repr(u8)]
@@ -127,6 +162,8 @@ pub struct Work {
     feeds: [Feeds; FEEDS],
     /// By a field's number.
     places: [Place; 8],
+    /// Lines that may be some that are looked for.
+    records: [u64; RECORDS],
     /// Values that may begin like a pattern: field and where the name ends.
     candidates: [u64; CANDIDATES],
     kept: [u64; 32],
@@ -154,6 +191,10 @@ pub(super) enum Kept {
     IsEnded,
     /// The bits of fields that were seen.
     Seen,
+    /// How many lines were recorded.
+    Records,
+    /// How many of them were looked at.
+    Taken,
     /// How many candidates there are.
     Candidates,
     /// How many of them were compared.
@@ -180,6 +221,7 @@ impl Work {
         text: [0; MAX_OFFSET + 1 + BEHIND],
         feeds: [Feeds { mask: 0, base: 0 }; FEEDS],
         places: [Place::NOWHERE; 8],
+        records: [0; RECORDS],
         candidates: [0; CANDIDATES],
         kept: [0; 32],
     };
@@ -345,6 +387,34 @@ impl Work {
         self.kept(Kept::E) & MAX_OFFSET
     }
 
+    /// The header ends at `at`, or before.
+    #[inline(always)]
+    pub(super) fn end_header(&mut self, at: usize) {
+        if at < self.kept(Kept::HeaderEnd) {
+            self.keep(Kept::HeaderEnd, at);
+        }
+    }
+
+    /// Records a line that begins at `at`, if there is room. `head` is 0 where its value begins like no
+    /// pattern; then only a field that has not been noted is.
+    #[inline(always)]
+    pub(super) fn record(&mut self, line: &Line, at: usize, head: u64) {
+        let count = self.kept(Kept::Records);
+        let may_begin = (head != 0) as u64;
+        if count < RECORDS {
+            let chunk = (self.kept(Kept::Number) as u64 & 0xff) << 32;
+            self.records[count % RECORDS] =
+                u64::from(line.bits()) | chunk | (at as u64) << 40 | may_begin << 63;
+            self.keep(Kept::Records, count + 1);
+        }
+    }
+
+    /// What was recorded.
+    #[inline(always)]
+    pub(super) fn recorded(&self, number: usize) -> Record {
+        Record(self.records[number % RECORDS])
+    }
+
     /// Makes room for another request.
     #[inline(always)]
     pub(super) fn clear(&mut self) {
@@ -358,6 +428,8 @@ impl Work {
             Kept::Mask,
             Kept::IsEnded,
             Kept::Seen,
+            Kept::Records,
+            Kept::Taken,
             Kept::Candidates,
             Kept::Compared,
             Kept::Hit,

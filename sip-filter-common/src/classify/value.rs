@@ -70,7 +70,8 @@ fn compare_chain(
         let (number, next) = table.link(link);
         link = next;
         let entry = table.entry(number);
-        let mut difference = (entry.field as usize ^ field) as u64 | entry.difference(0, work.word(at));
+        let mut difference =
+            (entry.field as usize ^ field) as u64 | entry.difference(0, work.word(at));
         if difference != 0 {
             continue;
         }
