@@ -1,7 +1,9 @@
 //! The header's lines: which fields stand where, and which of their values may be a tool's.
 
-use super::text::{Kept, RECORDS, Work, place_of};
+use super::Step;
+use super::text::{Kept, RECORDS, Work, byte_of};
 use crate::{
+    field::Field,
     header_name::{self, HeaderName, IS_BEHIND},
     payload::{CHUNK, MAX_OFFSET, Payload},
     signature::SignatureTable,
@@ -20,7 +22,7 @@ const USUAL: u16 = u16::from_le_bytes(*b": ");
 #[inline(always)]
 pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTable, lines: usize) {
     let mut mask = work.kept(Kept::Mask) as u64;
-    let mut base = work.feeds(work.kept(Kept::Number)).base as usize;
+    let mut base = work.feeds(work.kept(Kept::Number)).base as usize & MAX_OFFSET;
     let mut seen = work.kept(Kept::Seen) as u64;
     for _ in payload.rolled(lines) {
         if mask == 0 {
@@ -32,37 +34,31 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             work.keep(Kept::Number, number);
             let feeds = work.feeds(number);
             mask = feeds.mask;
-            base = feeds.base as usize;
+            base = feeds.base as usize & MAX_OFFSET;
             if mask == 0 {
                 continue;
             }
         }
         let lowest = mask & mask.wrapping_neg();
         mask ^= lowest;
-        let at = (base + place_of(lowest)) & MAX_OFFSET;
-        let Some(first_two) = payload.peek_u16(at + 1) else {
-            continue;
-        };
-        let line = table.line(first_two);
+        let place = byte_of(lowest);
+        let text = work.line(base, place);
+        let line = table.line(text.quarter(1));
         if line.length == 0 {
             continue;
         }
         let mut head = 1;
-        let name_end = at + line.length as usize;
-        if let Some(rest) = payload.peek_u32(name_end)
-            && rest as u16 == USUAL
-            && (rest >> 16) as u8 > b' '
-        {
+        let rest = text.half(line.length);
+        if rest as u16 == USUAL && (rest >> 16) as u8 > b' ' {
             seen |= line.bit as u64;
-            if let Some(key) = payload.peek_u32(at + line.key as usize) {
-                head = table.head(line.bit as u32, key) as u64;
-                if head | line.is_special() == 0 {
-                    continue;
-                }
+            head = table.head(line.bit as u32, text.half(line.key)) as u64;
+            if head | line.is_special() == 0 {
+                continue;
             }
         }
+        let at = (base + place as usize) & MAX_OFFSET;
         if line.number() == header_name::END {
-            if is_header_end(payload, at) {
+            if is_header_end(work, at) {
                 // What else stands in this chunk may stand before it.
                 work.keep(Kept::Limit, work.kept(Kept::Number) + 1);
                 work.keep(Kept::IsRead, 1);
@@ -75,7 +71,7 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Seen, seen as usize);
     for _ in payload.rolled(RECORDS) {
-        if !take(payload, work) {
+        if !take(work) {
             break;
         }
     }
@@ -83,15 +79,15 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
 
 /// Whether the empty line stands at `at` that ends the header.
 #[inline(always)]
-fn is_header_end(payload: &impl Payload, at: usize) -> bool {
-    let [first, second] = payload.peek_u16(at).unwrap_or_default().to_le_bytes();
-    first == b'\n'
-        && (second == b'\n' || second == b'\r' && payload.u8_at(at + 2).is_none_or(|b| b == b'\n'))
+fn is_header_end(work: &Work, at: usize) -> bool {
+    let bytes = work.half(at);
+    bytes as u16 == u16::from_le_bytes(*b"\n\n")
+        || bytes & 0xff_ffff == u32::from_le_bytes(*b"\n\r\n\0")
 }
 
 /// Looks at the next line that was recorded; `false` where there is none.
 #[inline(always)]
-fn take(payload: &impl Payload, work: &mut Work) -> bool {
+fn take(work: &mut Work) -> bool {
     let taken = work.kept(Kept::Taken);
     if taken >= work.kept(Kept::Records) {
         return false;
@@ -99,32 +95,28 @@ fn take(payload: &impl Payload, work: &mut Work) -> bool {
     work.keep(Kept::Taken, taken + 1);
     let record = work.recorded(taken);
     let (at, line) = (record.at(), record.line());
-    let name_end = at + line.length as usize;
-    let behind = payload.u8_at(name_end).unwrap_or_default();
-    if IS_BEHIND[behind as usize] == 0 {
+    let name = HeaderName::by_number(line.number());
+    let name_end = at + name.length as usize;
+    let difference = name.difference(work.word(at), work.half(name_end.wrapping_sub(4)));
+    let behind = IS_BEHIND[work.byte(name_end) as usize] ^ 1;
+    if difference | u64::from(behind) != 0 {
         return true;
     }
     if record.may_begin() || line.is_always_compared() {
-        work.add_candidate(at, line.number());
+        work.add_candidate(name.field as usize, name_end);
     }
     if line.is_noted() {
-        let name = HeaderName::by_number(line.number());
-        if let Some(begins) = payload.u64_at(at)
-            && name.difference(begins, header_name::TAIL) == 0
-        {
-            work.note(name.field, name_end, record.chunk());
-        }
+        work.note(name.field, name_end, record.chunk());
     }
     true
 }
 
 /// Begins with the request URI, the field before the first line end.
 #[inline(always)]
-pub(super) fn note_uri(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
     let uri = work.kept(Kept::Uri) & MAX_OFFSET;
-    let key = payload.peek_u32(uri + SignatureTable::URI_KEY_AT);
-    if key.is_none_or(|key| table.begins_uri(key)) {
-        work.add_candidate(uri, 0);
+    if table.begins_uri(work.half(uri + SignatureTable::URI_KEY_AT)) {
+        work.add_candidate(Field::RequestUri as usize, uri);
     }
 }
 
@@ -175,11 +167,26 @@ static IS_PART: [u8; SLOTS] = {
 /// Wherever the name stands, one of four bytes that begin at a multiple of eight are its own. Line
 /// ends play no part: whoever sends hundreds of them is no dearer than others.
 #[inline(always)]
-pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
+pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+    payload.take(Step::Search, work, table);
+    for chunk in payload.rolled(MANY_CHUNKS) {
+        let chunks = work.kept(Kept::C) >> (chunk & 63);
+        if chunks == 0 {
+            break;
+        }
+        if chunks & 1 != 0 && payload.take(Step::FindIn(chunk), work, table) {
+            break;
+        }
+    }
+}
+
+/// Keeps as [`Kept::C`] a bit for each chunk, from the one at which the reader of lines is, in which
+/// bytes of the name stand.
+#[inline(always)]
+pub(super) fn search(payload: &impl Payload, work: &mut Work) {
     let from = work.feeds(work.kept(Kept::Number)).base as usize;
     let to = work.kept(Kept::End);
-    // A bit for each chunk that has such bytes.
-    let mut chunks = 0_u64;
+    work.keep(Kept::C, 0);
     for chunk in payload.rolled(MANY_CHUNKS) {
         let at = payload.opaque((from + CHUNK * chunk) as u64) as usize;
         if at >= to {
@@ -189,33 +196,32 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
         for word in 0..CHUNK / 8 {
             parts |= IS_PART[slot(fold(work.half(at + 8 * word).to_le_bytes()))];
         }
-        let has_some = payload.is_0(parts as u64) ^ 1;
-        chunks |= payload.opaque(has_some) << (chunk & 63);
+        let has_some = payload.opaque(payload.is_0(parts as u64) ^ 1) as usize;
+        work.keep(Kept::C, work.kept(Kept::C) | has_some << (chunk & 63));
     }
+}
+
+/// Looks for a line that is a User-Agent, of whose name four bytes stand in the chunk so many behind
+/// the one at which the reader of lines is; a candidate is all that is left then. `true` where nothing
+/// else need be looked for.
+#[inline(always)]
+pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> bool {
+    let from = work.feeds(work.kept(Kept::Number)).base as usize;
+    let to = work.kept(Kept::End);
     work.keep(Kept::A, 0);
-    work.keep(Kept::C, chunks as usize);
-    for chunk in payload.rolled(MANY_CHUNKS) {
-        let chunks = work.kept(Kept::C) >> (chunk & 63);
-        if chunks == 0 {
-            break;
-        }
-        // The loop is as long as the text, not as there are such chunks: a mere step for the others.
-        if chunks & 1 == 0 {
-            continue;
-        }
-        let at = payload.opaque((from + CHUNK * chunk) as u64) as usize;
-        find_in_chunk(payload, work, at, to);
-        if work.kept(Kept::A) != 0 {
-            break;
-        }
-    }
+    find_in_chunk(payload, work, from + CHUNK * (chunk % MANY_CHUNKS), to);
     let at = work.kept(Kept::A) & MAX_OFFSET;
-    if at != 0 && !ends_before(payload, work, at) {
-        // All candidates have been compared.
-        work.keep(Kept::Candidates, 0);
-        work.keep(Kept::Compared, 0);
-        work.add_candidate(at, header_name::USER_AGENT);
+    if at == 0 {
+        return false;
     }
+    // All candidates have been compared.
+    work.keep(Kept::Candidates, 0);
+    work.keep(Kept::Compared, 0);
+    if !ends_between(payload, work, from, at) {
+        let name = header_name::USER_AGENT_NAME;
+        work.add_candidate(name.field as usize, at + name.length as usize);
+    }
+    true
 }
 
 /// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in
@@ -240,13 +246,13 @@ fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) 
     }
 }
 
-/// Whether the header ends before `end`, which is among the first [`MANY_CHUNKS`] chunks.
+/// Whether the header ends between two places, [`MANY_CHUNKS`] chunks apart at most.
 #[inline(always)]
-fn ends_before(payload: &impl Payload, work: &mut Work, end: usize) -> bool {
+fn ends_between(payload: &impl Payload, work: &mut Work, from: usize, to: usize) -> bool {
     work.keep(Kept::B, 0);
     for step in payload.rolled(MANY_CHUNKS * CHUNK / 8) {
-        let at = payload.opaque(8 * step as u64) as usize;
-        if at >= end {
+        let at = payload.opaque((from + 8 * step) as u64) as usize;
+        if at >= to {
             break;
         }
         let feeds = |behind| swar::equal_exactly(work.word(at + behind), b'\n');

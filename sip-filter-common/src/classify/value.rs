@@ -3,7 +3,6 @@
 use super::text::{Kept, Work};
 use crate::{
     field::Field,
-    header_name::HeaderName,
     payload::{MAX_OFFSET, Payload},
     signature::{self, Hit, MAX_CHAIN, MAX_PATTERN, SignatureTable, WORDS},
     swar,
@@ -26,17 +25,10 @@ pub(super) fn compare(
     table: &SignatureTable,
     candidate: usize,
 ) -> bool {
-    let (at, number) = work.candidate(candidate);
-    let name = HeaderName::by_number(number);
-    let name_end = (at + name.length as usize) & MAX_OFFSET;
-    let end = work.half(name_end.wrapping_sub(4));
-    if at >= work.kept(Kept::HeaderEnd) || number != 0 && name.difference(work.word(at), end) != 0 {
+    let (field, name_end) = work.candidate(candidate);
+    if name_end >= work.kept(Kept::HeaderEnd) {
         return true;
     }
-    let field = match number {
-        0 => Field::RequestUri as usize,
-        _ => name.field as usize,
-    };
     begin(payload, work, field, name_end);
     let at = work.kept(Kept::A) & MAX_OFFSET;
     if at + REACH > work.kept(Kept::End) && work.kept(Kept::IsRead) == 0 {
