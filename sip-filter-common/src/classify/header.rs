@@ -120,8 +120,9 @@ pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
     }
 }
 
-/// In how many chunks a User-Agent alone is looked for.
-const MANY_CHUNKS: usize = 64;
+/// In how many blocks a User-Agent alone is looked for, and how many chunks each has.
+const BLOCKS: usize = 3;
+const BLOCK: usize = 64;
 
 /// The slots of [`IS_PART`].
 const SLOTS: usize = 4096;
@@ -168,26 +169,40 @@ static IS_PART: [u8; SLOTS] = {
 /// ends play no part: whoever sends hundreds of them is no dearer than others.
 #[inline(always)]
 pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
-    payload.take(Step::Search, work, table);
-    for chunk in payload.rolled(MANY_CHUNKS) {
-        let chunks = work.kept(Kept::C) >> (chunk & 63);
-        if chunks == 0 {
+    for block in payload.rolled(BLOCKS) {
+        if !payload.take(Step::Search(block), work, table) {
             break;
         }
-        if chunks & 1 != 0 && payload.take(Step::FindIn(chunk), work, table) {
-            break;
+        for chunk in payload.rolled(BLOCK) {
+            let chunks = work.kept(Kept::C) >> (chunk & 63);
+            if chunks == 0 {
+                break;
+            }
+            if chunks & 1 != 0 && payload.take(Step::FindIn(block * BLOCK + chunk), work, table) {
+                return;
+            }
         }
     }
 }
 
-/// Keeps as [`Kept::C`] a bit for each chunk, from the one at which the reader of lines is, in which
-/// bytes of the name stand.
+/// Where the chunk begins that is so many behind the one at which the reader of lines is.
 #[inline(always)]
-pub(super) fn search(payload: &impl Payload, work: &mut Work) {
-    let from = work.feeds(work.kept(Kept::Number)).base as usize;
+fn chunk_from_reader(work: &Work, chunk: usize) -> usize {
+    work.feeds(work.kept(Kept::Number)).base as usize + CHUNK * chunk
+}
+
+/// Keeps as [`Kept::C`] a bit for each chunk of a block in which bytes of the name stand; `false` where
+/// the text or the header ends before the block.
+#[inline(always)]
+pub(super) fn search(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
+    let block = block % BLOCKS;
+    let from = chunk_from_reader(work, block * BLOCK);
     let to = work.kept(Kept::End);
     work.keep(Kept::C, 0);
-    for chunk in payload.rolled(MANY_CHUNKS) {
+    if from >= to || block != 0 && ends_between(payload, work, from - BLOCK * CHUNK, from) {
+        return false;
+    }
+    for chunk in payload.rolled(BLOCK) {
         let at = payload.opaque((from + CHUNK * chunk) as u64) as usize;
         if at >= to {
             break;
@@ -199,6 +214,7 @@ pub(super) fn search(payload: &impl Payload, work: &mut Work) {
         let has_some = payload.opaque(payload.is_0(parts as u64) ^ 1) as usize;
         work.keep(Kept::C, work.kept(Kept::C) | has_some << (chunk & 63));
     }
+    true
 }
 
 /// Looks for a line that is a User-Agent, of whose name four bytes stand in the chunk so many behind
@@ -206,10 +222,10 @@ pub(super) fn search(payload: &impl Payload, work: &mut Work) {
 /// else need be looked for.
 #[inline(always)]
 pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> bool {
-    let from = work.feeds(work.kept(Kept::Number)).base as usize;
+    let from = chunk_from_reader(work, chunk & !(BLOCK - 1));
     let to = work.kept(Kept::End);
     work.keep(Kept::A, 0);
-    find_in_chunk(payload, work, from + CHUNK * (chunk % MANY_CHUNKS), to);
+    find_in_chunk(payload, work, chunk_from_reader(work, chunk), to);
     let at = work.kept(Kept::A) & MAX_OFFSET;
     if at == 0 {
         return false;
@@ -246,11 +262,11 @@ fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) 
     }
 }
 
-/// Whether the header ends between two places, [`MANY_CHUNKS`] chunks apart at most.
+/// Whether the header ends between two places, a block apart at most.
 #[inline(always)]
 fn ends_between(payload: &impl Payload, work: &mut Work, from: usize, to: usize) -> bool {
     work.keep(Kept::B, 0);
-    for step in payload.rolled(MANY_CHUNKS * CHUNK / 8) {
+    for step in payload.rolled(BLOCK * CHUNK / 8 + 1) {
         let at = payload.opaque((from + 8 * step) as u64) as usize;
         if at >= to {
             break;

@@ -53,6 +53,9 @@ pub(super) fn find(
 /// Takes over what the detector kept as `A` names.
 #[inline(always)]
 fn note(work: &mut Work, table: &SignatureTable) {
+    if work.kept(Kept::A) == Detector::COUNT {
+        return;
+    }
     let hit = Hit::from_number(work.kept(Kept::Hit) as u64);
     let hit = hit.or(table.detector(work.kept(Kept::A)));
     work.keep(Kept::Hit, hit.number() as usize);

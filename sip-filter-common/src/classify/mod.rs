@@ -120,8 +120,9 @@ pub enum Step {
     /// Compares the candidate with this number, a value that may be a tool's; `false` where more of the
     /// text must be read first.
     Compare(usize),
-    /// Looks for a User-Agent behind more lines than are read for all fields.
-    Search,
+    /// Searches a block of the text for a User-Agent, behind more lines than are read for all fields;
+    /// `false` where nothing is left to search.
+    Search(usize),
     /// Looks closer into the chunk with this number; `true` where it was found.
     FindIn(usize),
 }
@@ -135,7 +136,7 @@ impl Step {
     pub const fn number(self) -> u64 {
         match self {
             Self::Compare(candidate) => candidate as u64,
-            Self::Search => Self::SEARCH,
+            Self::Search(block) => Self::SEARCH | block as u64,
             Self::FindIn(chunk) => Self::FIND_IN | chunk as u64,
         }
     }
@@ -146,7 +147,7 @@ impl Step {
         if number & Self::FIND_IN != 0 {
             Self::FindIn((number & 0xff) as usize)
         } else if number & Self::SEARCH != 0 {
-            Self::Search
+            Self::Search((number & 0xff) as usize)
         } else {
             Self::Compare(number as usize)
         }
@@ -157,10 +158,7 @@ impl Step {
     pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) -> bool {
         match self {
             Self::Compare(candidate) => value::compare(payload, work, table, candidate),
-            Self::Search => {
-                header::search(payload, work);
-                true
-            }
+            Self::Search(block) => header::search(payload, work, block),
             Self::FindIn(chunk) => header::find_in(payload, work, chunk),
         }
     }
@@ -170,7 +168,7 @@ impl Step {
 /// the first 200 bytes, and most phones in the first 500.
 const PARTS: [usize; 3] = [2, 5, text::PAIRS];
 /// How many lines of each part are looked at, and with each part what was left of the one before.
-const LINES: usize = 24;
+const LINES: usize = 20;
 
 /// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
 /// `C`.

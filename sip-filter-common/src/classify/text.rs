@@ -117,7 +117,7 @@ impl Place {
 }
 
 /// How many lines are recorded, at most.
-pub(super) const RECORDS: usize = 16;
+pub(super) const RECORDS: usize = 12;
 
 /// A line that may be one of those that are looked for: 0 to 31 what is to be done with it, 32 the
 /// chunk in which it begins, 40 where, and 63 whether its value may begin like a pattern.
@@ -191,7 +191,7 @@ pub struct Work {
     /// By a field's number.
     places: [Place; 8],
     /// Lines that may be some that are looked for.
-    records: [u64; RECORDS],
+    records: [u64; 16],
     /// Values that may begin like a pattern: field and where the name ends.
     candidates: [u64; CANDIDATES],
     kept: [u64; 32],
@@ -249,7 +249,7 @@ impl Work {
         text: [0; MAX_OFFSET + 1 + BEHIND],
         feeds: [Feeds { mask: 0, base: 0 }; FEEDS],
         places: [Place::NOWHERE; 8],
-        records: [0; RECORDS],
+        records: [0; 16],
         candidates: [0; CANDIDATES],
         kept: [0; 32],
     };
@@ -294,7 +294,7 @@ impl Work {
     /// What stands less than 500 bytes behind it can be read without a mask.
     #[inline(always)]
     pub(super) fn line(&self, base: usize, place: u8) -> LineText {
-        const { assert!(BEHIND >= 255 + 255 + 8) };
+        const { assert!(BEHIND >= 255 + 255 + 8 && RECORDS <= 16) };
         // SAFETY: behind the last offset there are more bytes than a byte counts.
         LineText(unsafe { self.text.as_ptr().add(base + place as usize) })
     }
@@ -426,7 +426,7 @@ impl Work {
         let may_begin = (head != 0) as u64;
         if count < RECORDS {
             let chunk = (self.kept(Kept::Number) as u64 & 0xff) << 32;
-            self.records[count % RECORDS] =
+            self.records[count & 0xf] =
                 u64::from(line.bits()) | chunk | (at as u64) << 40 | may_begin << 63;
             self.keep(Kept::Records, count + 1);
         }
@@ -435,7 +435,7 @@ impl Work {
     /// What was recorded.
     #[inline(always)]
     pub(super) fn recorded(&self, number: usize) -> Record {
-        Record(self.records[number % RECORDS])
+        Record(self.records[number & 0xf])
     }
 
     /// Makes room for another request.
