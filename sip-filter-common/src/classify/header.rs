@@ -75,6 +75,8 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             break;
         }
     }
+    work.keep(Kept::Records, 0);
+    work.keep(Kept::Taken, 0);
 }
 
 /// Whether the empty line stands at `at` that ends the header.
@@ -278,14 +280,16 @@ fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) 
 #[inline(always)]
 fn ends_between(payload: &impl Payload, work: &mut Work, from: usize, to: usize) -> bool {
     work.keep(Kept::B, 0);
-    for step in payload.rolled(BLOCK * CHUNK / 8 + 1) {
-        let at = payload.opaque((from + 8 * step) as u64) as usize;
+    // Of eight bytes, six may begin an empty line that ends in them.
+    for step in payload.rolled(BLOCK * CHUNK / 6 + 1) {
+        let at = payload.opaque((from + 6 * step) as u64) as usize;
         if at >= to {
             break;
         }
-        let feeds = |behind| swar::equal_exactly(work.word(at + behind), b'\n');
-        let returns = swar::equal_exactly(work.word(at + 1), b'\r');
-        if feeds(0) & (feeds(1) | returns & feeds(2)) != 0 {
+        let bytes = work.word(at);
+        let feeds = swar::equal_exactly(bytes, b'\n');
+        let returns = swar::equal_exactly(bytes, b'\r');
+        if feeds & (feeds >> 8 | (returns >> 8) & (feeds >> 16)) != 0 {
             work.keep(Kept::B, 1);
             break;
         }

@@ -175,7 +175,7 @@ impl Step {
 /// the first 200 bytes, and most phones in the first 500.
 const PARTS: [usize; 3] = [2, 5, text::PAIRS];
 /// How many lines of each part are looked at, and with each part what was left of the one before.
-const LINES: usize = 20;
+const LINES: usize = 16;
 
 /// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
 /// `C`.

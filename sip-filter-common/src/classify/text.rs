@@ -28,7 +28,7 @@ const WORD: usize = size_of::<u64>();
 
 /// How many bytes that are taken for line feeds, folded lines and chunks without any are gone
 /// through for a value's end.
-const MAX_FOLDED: usize = 16;
+const MAX_FOLDED: usize = 8;
 
 /// De Bruijn: times this, each power of two has another number in its six highest bits.
 const DE_BRUIJN: u64 = 0x0218_a392_cd3d_5dbf;
