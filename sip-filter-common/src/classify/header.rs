@@ -123,8 +123,8 @@ pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
 }
 
 /// In how many blocks a User-Agent alone is looked for, and how many chunks each has.
-const BLOCKS: usize = 5;
-const BLOCK: usize = 32;
+const BLOCKS: usize = 9;
+const BLOCK: usize = 16;
 
 /// The slots of [`IS_PART`].
 const SLOTS: usize = 4096;

@@ -243,7 +243,6 @@ fn via(payload: &impl Payload, work: &mut Work) {
         if random == COOKIE
             && word_before(work, end.wrapping_sub(16)) == BRANCH
             && hex_digits(before)
-            && has_max_forwards_20(payload, work)
         {
             work.keep(Kept::A, Detector::MetasploitBranch as usize);
             return;
@@ -255,7 +254,6 @@ fn via(payload: &impl Payload, work: &mut Work) {
             && decimal_digits(before)
             && decimal_digits(ten)
             && letters(word_before(work, end.wrapping_sub(11)) | 0xffff)
-            && has_max_forwards_20(payload, work)
         {
             work.keep(Kept::A, Detector::ZmapTemplate as usize);
         }

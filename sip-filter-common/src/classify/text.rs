@@ -117,7 +117,7 @@ impl Place {
 }
 
 /// How many lines are recorded, at most.
-pub(super) const RECORDS: usize = 12;
+pub(super) const RECORDS: usize = 10;
 
 /// A line that may be one of those that are looked for: 0 to 31 what is to be done with it, 32 the
 /// chunk in which it begins, 40 where, and 63 whether its value may begin like a pattern.
