@@ -89,16 +89,17 @@ fn take(payload: &impl Payload, work: &mut Work, line: Line, at: usize, head: u6
     if IS_BEHIND[behind as usize] == 0 {
         return;
     }
+    // What only seems a name must not take the room of what is one.
+    let name = HeaderName::by_number(number);
+    let begins = payload.u64_at(at);
+    if begins.is_some_and(|begins| name.difference(begins, header_name::TAIL) != 0) {
+        return;
+    }
     if head != 0 || line.is_always_compared() {
         work.add_candidate(at, number);
     }
-    if line.is_noted() {
-        let name = HeaderName::by_number(number);
-        if let Some(begins) = payload.u64_at(at)
-            && name.difference(begins, header_name::TAIL) == 0
-        {
-            work.note(name.field, name_end, work.kept(Kept::Number));
-        }
+    if line.is_noted() && begins.is_some() {
+        work.note(name.field, name_end, work.kept(Kept::Number));
     }
 }
 
