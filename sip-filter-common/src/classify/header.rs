@@ -114,7 +114,7 @@ pub(super) fn note_uri(payload: &impl Payload, work: &mut Work, table: &Signatur
 }
 
 /// In how many chunks a User-Agent alone is looked for.
-const MANY_CHUNKS: usize = 64;
+const MANY_CHUNKS: usize = super::text::CHUNKS;
 
 /// The slots of [`IS_PART`].
 const SLOTS: usize = 4096;
