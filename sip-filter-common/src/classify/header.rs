@@ -183,7 +183,8 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
     }
     let at = work.kept(Kept::A) & MAX_OFFSET;
     if at != 0 && !ends_before(payload, work, at) {
-        // All candidates have been compared.
+        // All candidates have been compared whose chunk was gone through.
+        work.keep(Kept::Mask, 0);
         work.keep(Kept::Candidates, 0);
         work.keep(Kept::Compared, 0);
         work.add_candidate(at, header_name::USER_AGENT);

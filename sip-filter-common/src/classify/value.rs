@@ -30,6 +30,10 @@ pub(super) fn compare(
     let name = HeaderName::by_number(number);
     let name_end = (at + name.length as usize) & MAX_OFFSET;
     let end = work.half(name_end.wrapping_sub(4));
+    // The header may end before it, in a chunk that has not been gone through.
+    if work.kept(Kept::Mask) != 0 && at >= work.feeds(work.kept(Kept::Number)).base as usize {
+        return false;
+    }
     if at >= work.kept(Kept::HeaderEnd) || number != 0 && name.difference(work.word(at), end) != 0 {
         return true;
     }
