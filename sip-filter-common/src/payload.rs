@@ -29,24 +29,14 @@ pub trait Payload: Sized {
     /// Eight bytes from `offset`.
     fn u64_at(&self, offset: usize) -> Option<u64>;
 
-    /// A bit for each of [`CHUNK`] bytes from `offset` that is a line feed, in the order of
-    /// [`swar::byte_of`]. Bytes below a line feed have their bit too, and so have some above 127 and a
-    /// vertical tab behind one of these.
-    fn feeds(&self, offset: usize) -> Option<u64>;
-
-    /// Copies [`CHUNK`] bytes from `offset`; `None` where they are not there.
+    /// Copies `N` times [`CHUNK`] bytes from `offset`, and gives a bit for each of them that is a line
+    /// feed, in the order of [`swar::byte_of`]. Bytes below a line feed have their bit too, and so have
+    /// some above 127 and a vertical tab behind one of these. `None` where they are not there.
     ///
     /// # Safety
     ///
     /// There is room for as many bytes at `to`.
-    unsafe fn copy_chunk(&self, offset: usize, to: *mut u8) -> Option<()>;
-
-    /// Two bytes from `offset`, as [`Self::peek_u32`].
-    fn peek_u16(&self, offset: usize) -> Option<u16>;
-
-    /// Four bytes from `offset`, some of which may be none of the payload's: to be looked at, and
-    /// not to be relied on.
-    fn peek_u32(&self, offset: usize) -> Option<u32>;
+    unsafe fn copy_chunks<const N: usize>(&self, offset: usize, to: *mut u8) -> Option<[u64; N]>;
 
     /// What begins at `offset`, which is inside.
     fn behind(&self, offset: usize) -> Self;
@@ -147,27 +137,16 @@ impl Payload for SlicePayload<'_> {
         self.bytes(offset).map(u64::from_le_bytes)
     }
 
-    fn feeds(&self, offset: usize) -> Option<u64> {
-        let chunk = self.bytes::<CHUNK>(offset)?;
-        let words = chunk.as_chunks().0.iter().enumerate();
-        Some(words.fold(0, |feeds, (at, word)| {
-            feeds | swar::feeds(u64::from_le_bytes(*word)) >> (7 - at)
-        }))
-    }
-
-    unsafe fn copy_chunk(&self, offset: usize, to: *mut u8) -> Option<()> {
-        let chunk = self.bytes::<CHUNK>(offset)?;
+    unsafe fn copy_chunks<const N: usize>(&self, offset: usize, to: *mut u8) -> Option<[u64; N]> {
+        let chunks = self.0.get(offset..)?.get(..N * CHUNK)?;
         // SAFETY: as the caller promises.
-        unsafe { to.copy_from_nonoverlapping(chunk.as_ptr(), CHUNK) };
-        Some(())
-    }
-
-    fn peek_u16(&self, offset: usize) -> Option<u16> {
-        self.bytes(offset).map(u16::from_le_bytes)
-    }
-
-    fn peek_u32(&self, offset: usize) -> Option<u32> {
-        self.u32_at(offset)
+        unsafe { to.copy_from_nonoverlapping(chunks.as_ptr(), chunks.len()) };
+        Some(core::array::from_fn(|chunk| {
+            let words = chunks[chunk * CHUNK..].as_chunks().0.iter().take(8);
+            words.enumerate().fold(0, |feeds, (at, word)| {
+                feeds | swar::feeds(u64::from_le_bytes(*word)) >> (7 - at)
+            })
+        }))
     }
 
     fn behind(&self, offset: usize) -> Self {

@@ -19,7 +19,7 @@ pub const MAX_PATTERN: usize = 64;
 /// The shortest pattern that a value may begin with, in bytes.
 pub const MIN_PREFIX: usize = 3;
 /// How many patterns with the same key a look-up goes through.
-pub const MAX_CHAIN: usize = 32;
+pub const MAX_CHAIN: usize = 16;
 
 pub(crate) const WORDS: usize = MAX_PATTERN / 8;
 const HEADS: usize = 16384;
@@ -201,7 +201,7 @@ struct Link {
 }
 
 /// What is to be done with a line that begins like a name: all 0 where nothing is.
-#[repr(C)]
+#[repr(C, align(4))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
     /// From the line feed to behind the name, in bytes.
@@ -226,6 +226,25 @@ impl Line {
     const NOTED: u8 = 0x40;
     /// Patterns of the field are too short for a key: each value is compared.
     const ALWAYS: u8 = 0x80;
+
+    /// All of it as one number.
+    #[inline(always)]
+    pub(crate) fn bits(&self) -> u32 {
+        // SAFETY: four bytes, aligned like a number. Of single bytes the compiler would make four loads.
+        unsafe { core::ptr::from_ref(self).cast::<u32>().read() }
+    }
+
+    /// From [`Self::bits`].
+    #[inline(always)]
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        let [length, key, flags, bit] = bits.to_le_bytes();
+        Self {
+            length,
+            key,
+            flags,
+            bit,
+        }
+    }
 
     /// The name's number.
     #[inline(always)]
@@ -277,7 +296,9 @@ const _: () = {
     assert!(Detector::COUNT <= 16 && Field::COUNT <= 16 && Field::HEADERS <= 8);
     assert!(
         size_of::<SignatureTable>()
-            == 64 + 32 + 8
+            == 64
+                + 32
+                + 8
                 + 4 * LETTERS
                 + 2 * HEADS
                 + 4 * LINKS

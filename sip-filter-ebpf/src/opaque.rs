@@ -86,101 +86,77 @@ pub fn two_bytes(number: usize) -> usize {
     number
 }
 
-/// A bit for each of sixty-four bytes that is a line feed: see
-/// [`Payload::feeds`](sip_filter_common::payload::Payload::feeds) and [`swar::feeds`].
+/// Copies sixty-four bytes, and gives a bit for each that is a line feed: see
+/// [`Payload::copy_chunk`](sip_filter_common::payload::Payload::copy_chunk) and
+/// [`swar::feeds`].
 ///
 /// The compiler makes twice as many instructions of it: it keeps all words at once, for which there
 /// are not enough registers.
 ///
 /// # Safety
 ///
-/// From the address on there are as many bytes.
+/// From both addresses on there are as many bytes.
 #[inline(always)]
-pub unsafe fn feeds(from: usize) -> u64 {
+pub unsafe fn copy_chunk(from: usize, to: usize) -> u64 {
     let mut feeds = 0_u64;
     // SAFETY: as the caller promises.
     unsafe {
         asm!(
             "{word} = *(u64 *)({from} + 0)",
+            "*(u64 *)({to} + 0) = {word}",
             "{word} += {before}",
             "{word} &= {top}",
             "{word} >>= 7",
             "{feeds} |= {word}",
             "{word} = *(u64 *)({from} + 8)",
+            "*(u64 *)({to} + 8) = {word}",
             "{word} += {before}",
             "{word} &= {top}",
             "{word} >>= 6",
             "{feeds} |= {word}",
             "{word} = *(u64 *)({from} + 16)",
+            "*(u64 *)({to} + 16) = {word}",
             "{word} += {before}",
             "{word} &= {top}",
             "{word} >>= 5",
             "{feeds} |= {word}",
             "{word} = *(u64 *)({from} + 24)",
+            "*(u64 *)({to} + 24) = {word}",
             "{word} += {before}",
             "{word} &= {top}",
             "{word} >>= 4",
             "{feeds} |= {word}",
             "{word} = *(u64 *)({from} + 32)",
+            "*(u64 *)({to} + 32) = {word}",
             "{word} += {before}",
             "{word} &= {top}",
             "{word} >>= 3",
             "{feeds} |= {word}",
             "{word} = *(u64 *)({from} + 40)",
+            "*(u64 *)({to} + 40) = {word}",
             "{word} += {before}",
             "{word} &= {top}",
             "{word} >>= 2",
             "{feeds} |= {word}",
             "{word} = *(u64 *)({from} + 48)",
+            "*(u64 *)({to} + 48) = {word}",
             "{word} += {before}",
             "{word} &= {top}",
             "{word} >>= 1",
             "{feeds} |= {word}",
             "{word} = *(u64 *)({from} + 56)",
+            "*(u64 *)({to} + 56) = {word}",
             "{word} += {before}",
             "{word} &= {top}",
             "{feeds} |= {word}",
             from = in(reg) from,
+            to = in(reg) to,
             word = out(reg) _,
             feeds = inout(reg) feeds,
             before = in(reg) swar::splat(b'\n' + 1).wrapping_neg(),
             top = in(reg) swar::TOP,
-            options(nostack, readonly),
-        );
-    }
-    feeds
-}
-
-/// Copies sixty-four bytes, with one register.
-///
-/// # Safety
-///
-/// From both addresses on there are as many bytes.
-#[inline(always)]
-pub unsafe fn copy_chunk(from: usize, to: usize) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        asm!(
-            "{word} = *(u64 *)({from} + 0)",
-            "*(u64 *)({to} + 0) = {word}",
-            "{word} = *(u64 *)({from} + 8)",
-            "*(u64 *)({to} + 8) = {word}",
-            "{word} = *(u64 *)({from} + 16)",
-            "*(u64 *)({to} + 16) = {word}",
-            "{word} = *(u64 *)({from} + 24)",
-            "*(u64 *)({to} + 24) = {word}",
-            "{word} = *(u64 *)({from} + 32)",
-            "*(u64 *)({to} + 32) = {word}",
-            "{word} = *(u64 *)({from} + 40)",
-            "*(u64 *)({to} + 40) = {word}",
-            "{word} = *(u64 *)({from} + 48)",
-            "*(u64 *)({to} + 48) = {word}",
-            "{word} = *(u64 *)({from} + 56)",
-            "*(u64 *)({to} + 56) = {word}",
-            from = in(reg) from,
-            to = in(reg) to,
-            word = out(reg) _,
             options(nostack),
         );
     }
+    feeds
 }

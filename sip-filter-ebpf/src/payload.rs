@@ -77,17 +77,6 @@ impl PacketPayload {
         Some(unsafe { (address as *const T).read_unaligned() })
     }
 
-    /// What stands at `offset` in the frame, in or behind the payload.
-    #[inline(always)]
-    fn peek<T: Copy>(&self, offset: usize) -> Option<T> {
-        let (address, end) = opaque::span::<T>(self.start, offset);
-        if end > self.frame_end {
-            return None;
-        }
-        // SAFETY: inside the frame; `T` is an integer, for which every bit pattern is valid.
-        Some(unsafe { (address as *const T).read_unaligned() })
-    }
-
     /// The address of a `T` at `offset`, all of which lies in the payload.
     #[inline(always)]
     fn address<T>(&self, offset: usize) -> Option<usize> {
@@ -124,28 +113,12 @@ impl Payload for PacketPayload {
     }
 
     #[inline(always)]
-    fn feeds(&self, offset: usize) -> Option<u64> {
-        let from = self.address::<[u8; CHUNK]>(offset)?;
-        // SAFETY: inside the frame.
-        Some(unsafe { opaque::feeds(from) })
-    }
-
-    #[inline(always)]
-    unsafe fn copy_chunk(&self, offset: usize, to: *mut u8) -> Option<()> {
-        let from = self.address::<[u8; CHUNK]>(offset)?;
+    unsafe fn copy_chunks<const N: usize>(&self, offset: usize, to: *mut u8) -> Option<[u64; N]> {
+        let from = self.address::<[[u8; CHUNK]; N]>(offset)?;
         // SAFETY: inside the frame, and the caller promises room.
-        unsafe { opaque::copy_chunk(from, to as usize) };
-        Some(())
-    }
-
-    #[inline(always)]
-    fn peek_u16(&self, offset: usize) -> Option<u16> {
-        self.peek(offset)
-    }
-
-    #[inline(always)]
-    fn peek_u32(&self, offset: usize) -> Option<u32> {
-        self.peek(offset)
+        Some(core::array::from_fn(|chunk| unsafe {
+            opaque::copy_chunk(from + chunk * CHUNK, to.add(chunk * CHUNK) as usize)
+        }))
     }
 
     #[inline(always)]

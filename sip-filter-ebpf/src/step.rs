@@ -39,19 +39,7 @@ impl Payload for NoPayload {
         None
     }
 
-    fn feeds(&self, _: usize) -> Option<u64> {
-        None
-    }
-
-    unsafe fn copy_chunk(&self, _: usize, _: *mut u8) -> Option<()> {
-        None
-    }
-
-    fn peek_u16(&self, _: usize) -> Option<u16> {
-        None
-    }
-
-    fn peek_u32(&self, _: usize) -> Option<u32> {
+    unsafe fn copy_chunks<const N: usize>(&self, _: usize, _: *mut u8) -> Option<[u64; N]> {
         None
     }
 

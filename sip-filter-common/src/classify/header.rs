@@ -1,10 +1,12 @@
 //! The header's lines: which fields stand where, and which of their values may be a tool's.
 
-use super::text::{Kept, Work, place_of};
+use super::Step;
+use super::text::{Kept, RECORDS, Work, byte_of};
 use crate::{
+    field::Field,
     header_name::{self, HeaderName, IS_BEHIND},
     payload::{CHUNK, MAX_OFFSET, Payload},
-    signature::{Line, SignatureTable},
+    signature::SignatureTable,
     swar,
 };
 
@@ -20,7 +22,7 @@ const USUAL: u16 = u16::from_le_bytes(*b": ");
 #[inline(always)]
 pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTable, lines: usize) {
     let mut mask = work.kept(Kept::Mask) as u64;
-    let mut base = work.feeds(work.kept(Kept::Number)).base as usize;
+    let mut base = work.feeds(work.kept(Kept::Number)).base as usize & MAX_OFFSET;
     let mut seen = work.kept(Kept::Seen) as u64;
     for _ in payload.rolled(lines) {
         if mask == 0 {
@@ -32,89 +34,95 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             work.keep(Kept::Number, number);
             let feeds = work.feeds(number);
             mask = feeds.mask;
-            base = feeds.base as usize;
-            continue;
+            base = feeds.base as usize & MAX_OFFSET;
+            if mask == 0 {
+                continue;
+            }
         }
         let lowest = mask & mask.wrapping_neg();
         mask ^= lowest;
-        let at = (base + place_of(lowest)) & MAX_OFFSET;
-        let Some(first_two) = payload.peek_u16(at + 1) else {
-            continue;
-        };
-        let line = table.line(first_two);
+        let place = byte_of(lowest);
+        let text = work.line(base, place);
+        let line = table.line(text.quarter(1));
         if line.length == 0 {
             continue;
         }
         let mut head = 1;
-        let name_end = at + line.length as usize;
-        if let Some(rest) = payload.peek_u32(name_end)
-            && rest as u16 == USUAL
-            && (rest >> 16) as u8 > b' '
-        {
+        let rest = text.half(line.length);
+        if rest as u16 == USUAL && (rest >> 16) as u8 > b' ' {
             seen |= line.bit as u64;
-            if let Some(key) = payload.peek_u32(at + line.key as usize) {
-                head = table.head(line.bit as u32, key) as u64;
-                if head | line.is_special() == 0 {
-                    continue;
-                }
+            head = table.head(line.bit as u32, text.half(line.key)) as u64;
+            if head | line.is_special() == 0 {
+                continue;
             }
         }
-        take(payload, work, *line, at, head);
+        let at = (base + place as usize) & MAX_OFFSET;
+        if line.number() == header_name::END {
+            if is_header_end(work, at) {
+                // What else stands in this chunk may stand before it.
+                work.keep(Kept::Limit, work.kept(Kept::Number) + 1);
+                work.keep(Kept::IsRead, 1);
+                work.end_header(at);
+            }
+            continue;
+        }
+        work.record(line, at, head);
     }
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Seen, seen as usize);
+    for _ in payload.rolled(RECORDS) {
+        if !take(work) {
+            break;
+        }
+    }
 }
 
-/// Looks at a line that begins like a name. `head` is 0 where its value begins like no pattern.
+/// Whether the empty line stands at `at` that ends the header.
 #[inline(always)]
-fn take(payload: &impl Payload, work: &mut Work, line: Line, at: usize, head: u64) {
-    let number = line.number();
-    if number == header_name::END {
-        let bytes = payload.peek_u16(at).unwrap_or_default();
-        let third = payload.u8_at(at + 2).unwrap_or(b'\n');
-        let is_end = bytes == u16::from_le_bytes(*b"\n\n")
-            || bytes == u16::from_le_bytes(*b"\n\r") && third == b'\n';
-        if is_end {
-            // What else stands in this chunk may stand before it.
-            work.keep(Kept::Limit, work.kept(Kept::Number) + 1);
-            work.keep(Kept::IsRead, 1);
-            if at < work.kept(Kept::HeaderEnd) {
-                work.keep(Kept::HeaderEnd, at);
-            }
-        }
-        return;
+fn is_header_end(work: &Work, at: usize) -> bool {
+    let bytes = work.half(at);
+    bytes as u16 == u16::from_le_bytes(*b"\n\n")
+        || bytes & 0xff_ffff == u32::from_le_bytes(*b"\n\r\n\0")
+}
+
+/// Looks at the next line that was recorded; `false` where there is none.
+#[inline(always)]
+fn take(work: &mut Work) -> bool {
+    let taken = work.kept(Kept::Taken);
+    if taken >= work.kept(Kept::Records) {
+        return false;
     }
-    let name_end = at + line.length as usize;
-    let behind = payload.u8_at(name_end).unwrap_or_default();
-    if IS_BEHIND[behind as usize] == 0 {
-        return;
+    work.keep(Kept::Taken, taken + 1);
+    let record = work.recorded(taken);
+    let (at, line) = (record.at(), record.line());
+    let name = HeaderName::by_number(line.number());
+    let name_end = at + name.length as usize;
+    let difference = name.difference(work.word(at), work.half(name_end.wrapping_sub(4)));
+    let behind = IS_BEHIND[work.byte(name_end) as usize] ^ 1;
+    if difference | u64::from(behind) != 0 {
+        return true;
     }
-    // What only seems a name must not take the room of what is one.
-    let name = HeaderName::by_number(number);
-    let begins = payload.u64_at(at);
-    if begins.is_some_and(|begins| name.difference(begins, header_name::TAIL) != 0) {
-        return;
+    if record.may_begin() || line.is_always_compared() {
+        work.add_candidate(name.field as usize, name_end);
     }
-    if head != 0 || line.is_always_compared() {
-        work.add_candidate(at, number);
+    if line.is_noted() {
+        work.note(name.field, name_end, record.chunk());
     }
-    if line.is_noted() && begins.is_some() {
-        work.note(name.field, name_end, work.kept(Kept::Number));
-    }
+    true
 }
 
 /// Begins with the request URI, the field before the first line end.
 #[inline(always)]
-pub(super) fn note_uri(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
     let uri = work.kept(Kept::Uri) & MAX_OFFSET;
-    let key = payload.peek_u32(uri + SignatureTable::URI_KEY_AT);
-    if key.is_none_or(|key| table.begins_uri(key)) {
-        work.add_candidate(uri, 0);
+    if table.begins_uri(work.half(uri + SignatureTable::URI_KEY_AT)) {
+        work.add_candidate(Field::RequestUri as usize, uri);
     }
 }
 
-/// In how many chunks a User-Agent alone is looked for.
-const MANY_CHUNKS: usize = super::text::CHUNKS;
+/// In how many blocks a User-Agent alone is looked for, and how many chunks each has.
+const BLOCKS: usize = 3;
+const BLOCK: usize = 64;
 
 /// The slots of [`IS_PART`].
 const SLOTS: usize = 4096;
@@ -160,11 +168,41 @@ static IS_PART: [u8; SLOTS] = {
 /// Wherever the name stands, one of four bytes that begin at a multiple of eight are its own. Line
 /// ends play no part: whoever sends hundreds of them is no dearer than others.
 #[inline(always)]
-pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
-    let from = work.feeds(work.kept(Kept::Number)).base as usize;
+pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+    for block in payload.rolled(BLOCKS) {
+        if !payload.take(Step::Search(block), work, table) {
+            break;
+        }
+        for chunk in payload.rolled(BLOCK) {
+            let chunks = work.kept(Kept::C) >> (chunk & 63);
+            if chunks == 0 {
+                break;
+            }
+            if chunks & 1 != 0 && payload.take(Step::FindIn(block * BLOCK + chunk), work, table) {
+                return;
+            }
+        }
+    }
+}
+
+/// Where the chunk begins that is so many behind the one at which the reader of lines is.
+#[inline(always)]
+fn chunk_from_reader(work: &Work, chunk: usize) -> usize {
+    work.feeds(work.kept(Kept::Number)).base as usize + CHUNK * chunk
+}
+
+/// Keeps as [`Kept::C`] a bit for each chunk of a block in which bytes of the name stand; `false` where
+/// the text or the header ends before the block.
+#[inline(always)]
+pub(super) fn search(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
+    let block = block % BLOCKS;
+    let from = chunk_from_reader(work, block * BLOCK);
     let to = work.kept(Kept::End);
-    work.keep(Kept::A, 0);
-    for chunk in payload.rolled(MANY_CHUNKS) {
+    work.keep(Kept::C, 0);
+    if from >= to || block != 0 && ends_between(payload, work, from - BLOCK * CHUNK, from) {
+        return false;
+    }
+    for chunk in payload.rolled(BLOCK) {
         let at = payload.opaque((from + CHUNK * chunk) as u64) as usize;
         if at >= to {
             break;
@@ -173,22 +211,33 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work) {
         for word in 0..CHUNK / 8 {
             parts |= IS_PART[slot(fold(work.half(at + 8 * word).to_le_bytes()))];
         }
-        if parts == 0 {
-            continue;
-        }
-        find_in_chunk(payload, work, at, to);
-        if work.kept(Kept::A) != 0 {
-            break;
-        }
+        let has_some = payload.opaque(payload.is_0(parts as u64) ^ 1) as usize;
+        work.keep(Kept::C, work.kept(Kept::C) | has_some << (chunk & 63));
     }
+    true
+}
+
+/// Looks for a line that is a User-Agent, of whose name four bytes stand in the chunk so many behind
+/// the one at which the reader of lines is; a candidate is all that is left then. `true` where nothing
+/// else need be looked for.
+#[inline(always)]
+pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> bool {
+    let from = chunk_from_reader(work, chunk & !(BLOCK - 1));
+    let to = work.kept(Kept::End);
+    work.keep(Kept::A, 0);
+    find_in_chunk(payload, work, chunk_from_reader(work, chunk), to);
     let at = work.kept(Kept::A) & MAX_OFFSET;
-    if at != 0 && !ends_before(payload, work, at) {
-        // All candidates have been compared whose chunk was gone through.
-        work.keep(Kept::Mask, 0);
-        work.keep(Kept::Candidates, 0);
-        work.keep(Kept::Compared, 0);
-        work.add_candidate(at, header_name::USER_AGENT);
+    if at == 0 {
+        return false;
     }
+    // All candidates have been compared.
+    work.keep(Kept::Candidates, 0);
+    work.keep(Kept::Compared, 0);
+    if !ends_between(payload, work, from, at) {
+        let name = header_name::USER_AGENT_NAME;
+        work.add_candidate(name.field as usize, at + name.length as usize);
+    }
+    true
 }
 
 /// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in
@@ -213,13 +262,13 @@ fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) 
     }
 }
 
-/// Whether the header ends before `end`, which is among the first [`MANY_CHUNKS`] chunks.
+/// Whether the header ends between two places, a block apart at most.
 #[inline(always)]
-fn ends_before(payload: &impl Payload, work: &mut Work, end: usize) -> bool {
+fn ends_between(payload: &impl Payload, work: &mut Work, from: usize, to: usize) -> bool {
     work.keep(Kept::B, 0);
-    for step in payload.rolled(MANY_CHUNKS * CHUNK / 8) {
-        let at = payload.opaque(8 * step as u64) as usize;
-        if at >= end {
+    for step in payload.rolled(BLOCK * CHUNK / 8 + 1) {
+        let at = payload.opaque((from + 8 * step) as u64) as usize;
+        if at >= to {
             break;
         }
         let feeds = |behind| swar::equal_exactly(work.word(at + behind), b'\n');

@@ -24,35 +24,6 @@ const SIPPTS_BRANCH: usize = 71;
 /// How long a Call-ID of digits may be, in bytes.
 const MAX_CALL_ID: usize = 48;
 
-/// Whether a detector may name something: whether From and Via end as some tool's do.
-///
-/// Nearly always that is the end, and the text need not be copied.
-#[inline(always)]
-pub(super) fn may_be_there(payload: &impl Payload, work: &mut Work) -> bool {
-    let last = last_bytes(payload, work, Noted::From);
-    if last & HEX_KEPT == HEX_DIGITS || last == METASPLOIT_TAG || last == SVCRACK_TAG {
-        return true;
-    }
-    let last = last_bytes(payload, work, Noted::Via);
-    let end = work.kept(Kept::B) & MAX_OFFSET;
-    let behind = if last >> 16 == RPORT { 6 } else { 0 };
-    let before = end.wrapping_sub(behind + SIPPTS_BRANCH + 8);
-    last == ALIAS || payload.u64_at(before & MAX_OFFSET) == Some(BRANCH)
-}
-
-/// The last eight bytes of a field's value, and as [`Kept::B`] where it ends; 0 where it does not
-/// stand in the header.
-#[inline(always)]
-fn last_bytes(payload: &impl Payload, work: &mut Work, field: Noted) -> u64 {
-    let payload = &payload.apart();
-    let feed = work.end(payload, field);
-    let cr = payload.u8_at(feed.wrapping_sub(1) & MAX_OFFSET);
-    let end = feed.wrapping_sub((cr == Some(b'\r')) as usize) & MAX_OFFSET;
-    work.keep(Kept::B, end);
-    let payload = &payload.apart();
-    payload.u64_at(end.wrapping_sub(8) & MAX_OFFSET).unwrap_or(0)
-}
-
 /// Digits in hex: 3, then the digit.
 const HEX_DIGITS: u64 = swar::word(b"3\x303\x303\x303\x30");
 /// The bits that tell them.
@@ -82,6 +53,9 @@ pub(super) fn find(
 /// Takes over what the detector kept as `A` names.
 #[inline(always)]
 fn note(work: &mut Work, table: &SignatureTable) {
+    if work.kept(Kept::A) == Detector::COUNT {
+        return;
+    }
     let hit = Hit::from_number(work.kept(Kept::Hit) as u64);
     let hit = hit.or(table.detector(work.kept(Kept::A)));
     work.keep(Kept::Hit, hit.number() as usize);
@@ -92,7 +66,7 @@ fn note(work: &mut Work, table: &SignatureTable) {
 /// not stand there.
 #[inline(always)]
 fn keep_end(payload: &impl Payload, work: &mut Work, field: Noted) {
-    let feed = work.end_in_copy(payload, field);
+    let feed = work.end(payload, field);
     let is_cr = payload.is_0(u64::from(work.byte(feed.wrapping_sub(1)) ^ b'\r')) as usize;
     work.keep(Kept::B, feed.wrapping_sub(is_cr) & MAX_OFFSET);
 }
@@ -262,9 +236,7 @@ fn via(payload: &impl Payload, work: &mut Work) {
     keep_end(payload, work, Noted::Via);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     let last = word_before(work, end);
-    if last == ALIAS
-        && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a")
-    {
+    if last == ALIAS && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a") {
         let end = end.wrapping_sub(12);
         let before = word_before(work, end);
         let random = word_before(work, end.wrapping_sub(8));

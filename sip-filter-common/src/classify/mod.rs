@@ -114,56 +114,61 @@ fn is_bare_options(payload: &impl Payload) -> bool {
         && payload.u32_at(3) == Some(u32::from_le_bytes(*b"IONS"))
 }
 
-/// What is done with the copy of the text alone.
+/// What is done with the text alone, in a function of its own in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Compares the candidate with this number: a value that may be a tool's.
+    /// Compares the candidate with this number, a value that may be a tool's; `false` where more of the
+    /// text must be read first.
     Compare(usize),
-    /// Looks for a User-Agent behind more lines than are read for all fields.
-    UserAgent,
+    /// Searches a block of the text for a User-Agent, behind more lines than are read for all fields;
+    /// `false` where nothing is left to search.
+    Search(usize),
+    /// Looks closer into the chunk with this number; `true` where it was found.
+    FindIn(usize),
 }
 
 impl Step {
-    const USER_AGENT: u64 = CANDIDATES as u64;
+    const SEARCH: u64 = 0x100;
+    const FIND_IN: u64 = 0x200;
 
     /// As a number.
     #[inline(always)]
     pub const fn number(self) -> u64 {
         match self {
             Self::Compare(candidate) => candidate as u64,
-            Self::UserAgent => Self::USER_AGENT,
+            Self::Search(block) => Self::SEARCH | block as u64,
+            Self::FindIn(chunk) => Self::FIND_IN | chunk as u64,
         }
     }
 
     /// From [`Self::number`].
     #[inline(always)]
     pub const fn from_number(number: u64) -> Self {
-        if number == Self::USER_AGENT {
-            Self::UserAgent
+        if number & Self::FIND_IN != 0 {
+            Self::FindIn((number & 0xff) as usize)
+        } else if number & Self::SEARCH != 0 {
+            Self::Search((number & 0xff) as usize)
         } else {
             Self::Compare(number as usize)
         }
     }
 
-    /// Takes it; `false` where more of the text must be read first. The payload is asked for nothing
-    /// that it holds.
+    /// Takes it. The payload is asked for nothing that it holds.
     #[inline(always)]
     pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) -> bool {
         match self {
             Self::Compare(candidate) => value::compare(payload, work, table, candidate),
-            Self::UserAgent => {
-                header::find_user_agent(payload, work);
-                true
-            }
+            Self::Search(block) => header::search(payload, work, block),
+            Self::FindIn(chunk) => header::find_in(payload, work, chunk),
         }
     }
 }
 
-/// The header is read in parts, each up to so many chunks: most scanners say who they are in the first
-/// 200 bytes, and most phones in the first 500.
-const PARTS: [usize; 3] = [4, 9, text::CHUNKS];
+/// The header is read in parts, each up to so many pairs of chunks: most scanners say who they are in
+/// the first 200 bytes, and most phones in the first 500.
+const PARTS: [usize; 3] = [2, 5, text::PAIRS];
 /// How many lines of each part are looked at, and with each part what was left of the one before.
-const LINES: usize = 24;
+const LINES: usize = 20;
 
 /// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
 /// `C`.
@@ -195,48 +200,31 @@ fn request(
         }
         from = to;
         if part == 0 {
-            header::note_uri(payload, work, table);
+            header::note_uri(work, table);
         }
-        header::read(&payload.apart(), work, table, LINES);
-        if work.kept(Kept::Compared) < work.kept(Kept::Candidates) {
-            work.copy(payload, to);
-            compare(payload, work, table);
-        }
+        header::read(payload, work, table, LINES);
+        compare(payload, work, table);
         if is_hostile(work) || work.kept(Kept::IsEnded) != 0 {
             break;
         }
         // Where each field that a signature is about was seen, nothing more is read: of several
         // fields with one name the first counts.
-        if part != 0
-            && work.kept(Kept::Compared) == work.kept(Kept::Candidates)
-            && table.needs_no_more_than(work.kept(Kept::Seen) as u64)
-        {
+        if part != 0 && table.needs_no_more_than(work.kept(Kept::Seen) as u64) {
             work.keep(Kept::IsEnded, 1);
             break;
         }
     }
-    if is_hostile(work) {
-        return Hit::from_number(work.kept(Kept::Hit) as u64);
+    if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
+        header::find_user_agent(payload, work, table);
+        compare(payload, work, table);
     }
-    let is_ended = work.kept(Kept::IsEnded) != 0;
-    let may_be_there = marks::may_be_there(payload, work);
-    work.keep(Kept::A, may_be_there as usize);
-    if !is_ended || work.kept(Kept::A) != 0 {
-        let payload = &payload.apart();
-        let may_be_there = work.kept(Kept::A);
-        work.copy(payload, text::CHUNKS);
-        if !is_ended {
-            payload.take(Step::UserAgent, work, table);
-            compare(payload, work, table);
-        }
-        if may_be_there != 0 && !is_hostile(work) {
-            marks::find(payload, destination, work, table);
-        }
+    if !is_hostile(work) {
+        marks::find(payload, destination, work, table);
     }
     Hit::from_number(work.kept(Kept::Hit) as u64)
 }
 
-/// Compares what may be a tool's, if anything may: the text has been copied.
+/// Compares what may be a tool's.
 #[inline(always)]
 fn compare(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
     for _ in payload.rolled(CANDIDATES) {

@@ -7,13 +7,16 @@
 use crate::{
     field::Field,
     payload::{CHUNK, MAX_OFFSET, Payload, last_word},
+    signature::Line,
     swar,
 };
 
+/// How many bytes are read in one step.
+const PAIR: usize = 2 * CHUNK;
 /// How many steps there are: a jumbo frame of 9,000 bytes is read whole.
-pub(super) const CHUNKS: usize = 144;
+pub(super) const PAIRS: usize = 72;
 /// The longest payload that is read, in bytes.
-pub(super) const MAX_TEXT: usize = CHUNKS * CHUNK - 1;
+pub(super) const MAX_TEXT: usize = PAIRS * PAIR - 1;
 /// Room for the line ends of chunks: a power of two.
 const FEEDS: usize = 256;
 /// Bytes behind the last offset, for what is read from there on.
@@ -59,7 +62,13 @@ static FROM: [u64; CHUNK] = {
 /// Which byte of its chunk a bit of [`Feeds::mask`] is for; the first one for none.
 #[inline(always)]
 pub(super) fn place_of(bit: u64) -> usize {
-    BY_PRODUCT[(bit.wrapping_mul(DE_BRUIJN) >> 58) as usize] as usize
+    byte_of(bit) as usize
+}
+
+/// The same as a byte.
+#[inline(always)]
+pub(super) fn byte_of(bit: u64) -> u8 {
+    BY_PRODUCT[(bit.wrapping_mul(DE_BRUIJN) >> 58) as usize]
 }
 
 /// The bit of the first byte of those that have one; 0 for none.
@@ -107,6 +116,40 @@ impl Place {
     };
 }
 
+/// How many lines are recorded, at most.
+pub(super) const RECORDS: usize = 12;
+
+/// A line that may be one of those that are looked for: 0 to 31 what is to be done with it, 32 the
+/// chunk in which it begins, 40 where, and 63 whether its value may begin like a pattern.
+#[derive(Clone, Copy)]
+pub(super) struct Record(u64);
+
+impl Record {
+    /// What is to be done with the line.
+    #[inline(always)]
+    pub(super) fn line(self) -> Line {
+        Line::from_bits(self.0 as u32)
+    }
+
+    /// The number of the chunk in which it begins.
+    #[inline(always)]
+    pub(super) fn chunk(self) -> usize {
+        (self.0 >> 32) as u8 as usize
+    }
+
+    /// Where it begins.
+    #[inline(always)]
+    pub(super) fn at(self) -> usize {
+        (self.0 >> 40) as usize & MAX_OFFSET
+    }
+
+    /// Whether its value may begin like a pattern.
+    #[inline(always)]
+    pub(super) fn may_begin(self) -> bool {
+        self.0 >> 63 != 0
+    }
+}
+
 /// The fields of which it is noted where they stand.
 #[derive(Clone, Copy)]
 #[repr(u8)]
@@ -114,6 +157,26 @@ pub(super) enum Noted {
     From = Field::From as u8,
     Via = Field::Via as u8,
     CallId = Field::CallId as u8,
+}
+
+/// The text of a line, as far as it is near its beginning.
+#[derive(Clone, Copy)]
+pub(super) struct LineText(*const u8);
+
+impl LineText {
+    /// Two bytes, `at` bytes behind its line feed.
+    #[inline(always)]
+    pub(super) fn quarter(self, at: u8) -> u16 {
+        // SAFETY: see `Work::line`.
+        unsafe { self.0.add(at as usize).cast::<u16>().read_unaligned() }
+    }
+
+    /// Four bytes.
+    #[inline(always)]
+    pub(super) fn half(self, at: u8) -> u32 {
+        // SAFETY: see `Work::line`.
+        unsafe { self.0.add(at as usize).cast::<u32>().read_unaligned() }
+    }
 }
 
 /// Room to work on one request. What an earlier one left there is never looked at.
@@ -127,6 +190,8 @@ pub struct Work {
     feeds: [Feeds; FEEDS],
     /// By a field's number.
     places: [Place; 8],
+    /// Lines that may be some that are looked for.
+    records: [u64; 16],
     /// Values that may begin like a pattern: field and where the name ends.
     candidates: [u64; CANDIDATES],
     kept: [u64; 32],
@@ -154,6 +219,10 @@ pub(super) enum Kept {
     IsEnded,
     /// The bits of fields that were seen.
     Seen,
+    /// How many lines were recorded.
+    Records,
+    /// How many of them were looked at.
+    Taken,
     /// How many candidates there are.
     Candidates,
     /// How many of them were compared.
@@ -180,6 +249,7 @@ impl Work {
         text: [0; MAX_OFFSET + 1 + BEHIND],
         feeds: [Feeds { mask: 0, base: 0 }; FEEDS],
         places: [Place::NOWHERE; 8],
+        records: [0; 16],
         candidates: [0; CANDIDATES],
         kept: [0; 32],
     };
@@ -216,6 +286,17 @@ impl Work {
     pub(super) fn byte(&self, at: usize) -> u8 {
         // SAFETY: as above.
         unsafe { self.pointer(at).read() }
+    }
+
+    /// Where a line begins, so many bytes behind the beginning of its chunk, which is an offset below
+    /// [`MAX_OFFSET`].
+    ///
+    /// What stands less than 500 bytes behind it can be read without a mask.
+    #[inline(always)]
+    pub(super) fn line(&self, base: usize, place: u8) -> LineText {
+        const { assert!(BEHIND >= 255 + 255 + 8 && RECORDS <= 16) };
+        // SAFETY: behind the last offset there are more bytes than a byte counts.
+        LineText(unsafe { self.text.as_ptr().add(base + place as usize) })
     }
 
     #[inline(always)]
@@ -294,22 +375,6 @@ impl Work {
     /// header, or after too many others.
     #[inline(always)]
     pub(super) fn end(&mut self, payload: &impl Payload, field: Noted) -> usize {
-        self.end_where(payload, field, |_, at| payload.peek_u16(at))
-    }
-
-    /// The same, where the text has been copied.
-    #[inline(always)]
-    pub(super) fn end_in_copy(&mut self, payload: &impl Payload, field: Noted) -> usize {
-        self.end_where(payload, field, |work, at| Some(work.quarter(at)))
-    }
-
-    #[inline(always)]
-    fn end_where(
-        &mut self,
-        payload: &impl Payload,
-        field: Noted,
-        bytes: impl Fn(&Self, usize) -> Option<u16>,
-    ) -> usize {
         self.keep(Kept::E, 0);
         let name_end = self.name_end(field);
         if name_end == 0 {
@@ -337,12 +402,40 @@ impl Work {
             let at = payload.opaque((base + place_of(bit)) as u64) as usize & MAX_OFFSET;
             // At the text's end nothing is folded.
             let is_last = at + 1 >= self.kept(Kept::End);
-            if is_last || bytes(self, at).is_none_or(|bytes| !is_folded(bytes)) {
+            if is_last || !is_folded(self.quarter(at)) {
                 self.keep(Kept::E, at);
                 break;
             }
         }
         self.kept(Kept::E) & MAX_OFFSET
+    }
+
+    /// The header ends at `at`, or before.
+    #[inline(always)]
+    pub(super) fn end_header(&mut self, at: usize) {
+        if at < self.kept(Kept::HeaderEnd) {
+            self.keep(Kept::HeaderEnd, at);
+        }
+    }
+
+    /// Records a line that begins at `at`, if there is room. `head` is 0 where its value begins like no
+    /// pattern; then only a field that has not been noted is.
+    #[inline(always)]
+    pub(super) fn record(&mut self, line: &Line, at: usize, head: u64) {
+        let count = self.kept(Kept::Records);
+        let may_begin = (head != 0) as u64;
+        if count < RECORDS {
+            let chunk = (self.kept(Kept::Number) as u64 & 0xff) << 32;
+            self.records[count & 0xf] =
+                u64::from(line.bits()) | chunk | (at as u64) << 40 | may_begin << 63;
+            self.keep(Kept::Records, count + 1);
+        }
+    }
+
+    /// What was recorded.
+    #[inline(always)]
+    pub(super) fn recorded(&self, number: usize) -> Record {
+        Record(self.records[number & 0xf])
     }
 
     /// Makes room for another request.
@@ -358,6 +451,8 @@ impl Work {
             Kept::Mask,
             Kept::IsEnded,
             Kept::Seen,
+            Kept::Records,
+            Kept::Taken,
             Kept::Candidates,
             Kept::Compared,
             Kept::Hit,
@@ -369,13 +464,13 @@ impl Work {
         self.keep(Kept::HeaderEnd, MAX_OFFSET + 1);
     }
 
-    /// Notes a value that is to be compared with patterns, if there is room for it: where its line
-    /// begins, and the number of the name that it may have; where the value begins, and 0, for a URI.
+    /// Notes a value that is to be compared with patterns, if there is room for it: its field, and where
+    /// the field's name ends, or where a URI begins.
     #[inline(always)]
-    pub(super) fn add_candidate(&mut self, at: usize, number: usize) {
+    pub(super) fn add_candidate(&mut self, field: usize, name_end: usize) {
         let count = self.kept(Kept::Candidates);
         if count < CANDIDATES {
-            self.candidates[count % CANDIDATES] = number as u64 | (at as u64) << 8;
+            self.candidates[count % CANDIDATES] = field as u64 | (name_end as u64) << 8;
             self.keep(Kept::Candidates, count + 1);
         }
     }
@@ -384,40 +479,47 @@ impl Work {
     #[inline(always)]
     pub(super) fn candidate(&self, count: usize) -> (usize, usize) {
         let candidate = self.candidates[count % CANDIDATES] as usize;
-        ((candidate >> 8) & MAX_OFFSET, candidate & 0xf)
+        (candidate & 0xf, (candidate >> 8) & MAX_OFFSET)
     }
 
-    /// Finds the line ends from the chunk with the number `from` up to the one before `to`, or up to
-    /// the text's end or the chunk in which the header ends. All before was read.
+    /// Copies the text from the pair of chunks with the number `from` up to the one before `to`, or up
+    /// to its end or the pair in which the header ends, and finds its line ends. All before was read.
+    ///
+    /// Behind the payload's end the copy has line feeds. What is behind what was read is that of
+    /// another packet.
     #[inline(always)]
     pub(super) fn read(&mut self, payload: &impl Payload, from: usize, to: usize) {
         let payload = payload.apart();
         self.keep(Kept::B, 0);
-        self.keep(Kept::Read, to);
-        self.keep(Kept::End, to * CHUNK);
-        for step in payload.rolled(CHUNKS) {
+        self.keep(Kept::Read, 2 * to);
+        self.keep(Kept::End, to * PAIR);
+        for step in payload.rolled(PAIRS) {
             let step = from + step;
             if step >= to {
                 break;
             }
-            let at = step * CHUNK;
-            let Some(mask) = payload.feeds(at) else {
-                self.keep(Kept::Read, step);
+            let at = step * PAIR;
+            // SAFETY: there is room for chunks behind the last offset.
+            let masks = unsafe { payload.copy_chunks::<2>(at, self.pointer_mut(at)) };
+            let Some([first, second]) = masks else {
+                self.keep(Kept::Read, 2 * step);
                 self.keep(Kept::B, 1);
                 break;
             };
-            self.feeds[step % FEEDS] = Feeds {
-                mask,
-                base: at as u64,
-            };
+            self.put_feeds(2 * step, first, at);
+            self.put_feeds(2 * step + 1, second, at + CHUNK);
             // Two line feeds, or what is taken for some, two bytes apart.
-            let ends = mask & swar::two_bytes_behind(mask);
-            if ends != 0 {
-                let end = at + place_of(ends & ends.wrapping_neg());
-                let last = payload.u32_at(end.wrapping_sub(3) & MAX_OFFSET);
-                if last == Some(u32::from_le_bytes(*b"\r\n\r\n")) {
-                    self.keep(Kept::Read, step + 1);
-                    self.keep(Kept::End, at + CHUNK);
+            let first_ends = first & swar::two_bytes_behind(first);
+            let second_ends = second & swar::two_bytes_behind(second);
+            if first_ends | second_ends != 0 {
+                let (ends, base) = match first_ends {
+                    0 => (second_ends, at + CHUNK),
+                    _ => (first_ends, at),
+                };
+                let end = base + place_of(ends & ends.wrapping_neg());
+                if self.half(end.wrapping_sub(3)) == u32::from_le_bytes(*b"\r\n\r\n") {
+                    self.keep(Kept::Read, 2 * step + 2);
+                    self.keep(Kept::End, at + PAIR);
                     self.keep(Kept::IsRead, 1);
                     break;
                 }
@@ -428,48 +530,61 @@ impl Work {
         }
     }
 
-    /// Finds the line ends behind the last whole chunk.
+    #[inline(always)]
+    fn put_feeds(&mut self, number: usize, mask: u64, base: usize) {
+        self.feeds[number % FEEDS] = Feeds {
+            mask,
+            base: base as u64,
+        };
+    }
+
+    /// Reads what is left behind the last pair of chunks.
     #[inline(always)]
     fn read_tail(&mut self, payload: &impl Payload) {
-        let number = self.kept(Kept::Read) % FEEDS;
+        let mut number = self.kept(Kept::Read) % FEEDS;
         let base = (number * CHUNK) & MAX_OFFSET;
         let end = payload.len();
-        let left = payload.forget(end.wrapping_sub(base)) & (CHUNK - 1);
-        self.keep(Kept::B, 0);
-        // The last chunk's worth of bytes, of which some were read before.
-        let from = end.wrapping_sub(CHUNK);
+        let left = payload.forget(end.wrapping_sub(base)) & (PAIR - 1);
+        self.keep(Kept::C, number);
+        if left >= CHUNK {
+            let payload = payload.apart();
+            // SAFETY: as above.
+            if let Some([mask]) = unsafe { payload.copy_chunks(base, self.pointer_mut(base)) } {
+                self.put_feeds(number, mask, base);
+                self.keep(Kept::C, number + 1);
+            }
+        }
+        number = self.kept(Kept::C) % FEEDS;
+        let left = left % CHUNK;
+        let payload = &payload.apart();
         if end >= CHUNK {
-            let from = payload.forget(from) & MAX_OFFSET;
-            if let Some(mask) = payload.feeds(from) {
+            // The last chunk's worth of bytes, of which some were read before.
+            let from = payload.forget(end.wrapping_sub(CHUNK)) & MAX_OFFSET;
+            // SAFETY: as above.
+            if let Some([mask]) = unsafe { payload.copy_chunks(from, self.pointer_mut(from)) } {
                 let new = if left == 0 {
                     0
                 } else {
                     FROM[(CHUNK - left) % CHUNK]
                 };
-                self.feeds[number] = Feeds {
-                    mask: mask & new,
-                    base: from as u64,
-                };
+                self.put_feeds(number, mask & new, from);
             }
         } else {
+            self.keep(Kept::B, 0);
             self.read_short(&payload.apart());
-            self.feeds[number] = Feeds {
-                mask: self.kept(Kept::B) as u64,
-                base: 0,
-            };
+            self.put_feeds(number, self.kept(Kept::B) as u64, 0);
         }
         let end = payload.forget(end) & MAX_OFFSET;
+        self.put(end, swar::splat(b'\n'));
+        self.put(end + WORD, swar::splat(b'\n'));
         // The first line feed behind the end counts too, and ends the last line.
-        self.feeds[(number + 1) % FEEDS] = Feeds {
-            mask: 1,
-            base: end as u64,
-        };
+        self.put_feeds(number + 1, 1, end);
         self.keep(Kept::Read, number + 2);
         self.keep(Kept::End, end);
         self.keep(Kept::IsRead, 1);
     }
 
-    /// Finds the line ends in a text that is shorter than a chunk.
+    /// Reads a text that is shorter than a chunk.
     #[inline(always)]
     fn read_short(&mut self, payload: &impl Payload) {
         for word in 0..CHUNK / WORD {
@@ -479,62 +594,13 @@ impl Work {
                 let bytes = last_word(payload, at);
                 let left = payload.len().wrapping_sub(at) & (WORD - 1);
                 let mask = swar::feeds(bytes) & swar::mask_below(left);
+                self.put(at, bytes);
                 self.keep(Kept::B, self.kept(Kept::B) | (mask >> (7 - word)) as usize);
                 break;
             };
+            self.put(at, bytes);
             let mask = swar::feeds(bytes) >> (7 - word);
             self.keep(Kept::B, self.kept(Kept::B) | mask as usize);
-        }
-    }
-
-    /// Copies the text as far as its line ends are known, which is before the chunk with the number
-    /// `to`.
-    ///
-    /// Behind the payload's end the copy has line feeds. What is behind what was read is that of
-    /// another packet.
-    #[inline(always)]
-    pub(super) fn copy(&mut self, payload: &impl Payload, to: usize) {
-        let payload = payload.apart();
-        let end = self.kept(Kept::End);
-        self.keep(Kept::B, 0);
-        for step in payload.rolled(CHUNKS) {
-            let at = step * CHUNK;
-            if step >= to || at >= end {
-                break;
-            }
-            // SAFETY: there is room for a chunk behind the last offset.
-            if unsafe { payload.copy_chunk(at, self.pointer_mut(at)) }.is_none() {
-                self.keep(Kept::B, 1);
-                break;
-            }
-        }
-        if self.kept(Kept::B) & 1 != 0 {
-            self.copy_tail(&payload.apart());
-        }
-        let end = self.kept(Kept::End) & MAX_OFFSET;
-        if self.kept(Kept::IsRead) != 0 {
-            self.put(end, swar::splat(b'\n'));
-            self.put(end + WORD, swar::splat(b'\n'));
-        }
-    }
-
-    /// Copies the last chunk's worth of bytes.
-    #[inline(always)]
-    fn copy_tail(&mut self, payload: &impl Payload) {
-        let end = payload.len();
-        if end >= CHUNK {
-            let from = payload.forget(end.wrapping_sub(CHUNK)) & MAX_OFFSET;
-            // SAFETY: as above.
-            let _ = unsafe { payload.copy_chunk(from, self.pointer_mut(from)) };
-            return;
-        }
-        let payload = payload.apart();
-        for at in (0..CHUNK).step_by(WORD) {
-            let Some(bytes) = payload.u64_at(at) else {
-                self.put(at, last_word(&payload, at));
-                break;
-            };
-            self.put(at, bytes);
         }
     }
 }

@@ -3,7 +3,6 @@
 use super::text::{Kept, Work};
 use crate::{
     field::Field,
-    header_name::HeaderName,
     payload::{MAX_OFFSET, Payload},
     signature::{self, Hit, MAX_CHAIN, MAX_PATTERN, SignatureTable, WORDS},
     swar,
@@ -12,8 +11,6 @@ use crate::{
 /// How many times eight blanks, or blanks and a folded line's beginning, may stand on either side
 /// of the colon.
 const BLANKS: usize = 8;
-/// How many bytes these are at the most, with a carriage return and a line feed each time.
-const SKIPPED: usize = BLANKS * (8 + 3);
 /// How many bytes behind a value's beginning are looked at.
 const REACH: usize = MAX_PATTERN + 16;
 
@@ -28,27 +25,13 @@ pub(super) fn compare(
     table: &SignatureTable,
     candidate: usize,
 ) -> bool {
-    let (at, number) = work.candidate(candidate);
-    let name = HeaderName::by_number(number);
-    let name_end = (at + name.length as usize) & MAX_OFFSET;
-    let end = work.half(name_end.wrapping_sub(4));
-    // The header may end before it, in a chunk that has not been gone through.
-    if work.kept(Kept::Mask) != 0 && at >= work.feeds(work.kept(Kept::Number)).base as usize {
-        return false;
-    }
-    if at >= work.kept(Kept::HeaderEnd) || number != 0 && name.difference(work.word(at), end) != 0 {
+    let (field, name_end) = work.candidate(candidate);
+    if name_end >= work.kept(Kept::HeaderEnd) {
         return true;
     }
-    let field = match number {
-        0 => Field::RequestUri as usize,
-        _ => name.field as usize,
-    };
     begin(payload, work, field, name_end);
     let at = work.kept(Kept::A) & MAX_OFFSET;
-    // Where there is no colon, it may follow as many blanks as are skipped.
-    let is_unread = at + REACH > work.kept(Kept::End)
-        || at == 0 && name_end + SKIPPED > work.kept(Kept::End);
-    if is_unread && work.kept(Kept::IsRead) == 0 {
+    if at + REACH > work.kept(Kept::End) && work.kept(Kept::IsRead) == 0 {
         return false;
     }
     if at == 0 {
@@ -79,7 +62,8 @@ fn compare_chain(
         let (number, next) = table.link(link);
         link = next;
         let entry = table.entry(number);
-        let mut difference = (entry.field as usize ^ field) as u64 | entry.difference(0, work.word(at));
+        let mut difference =
+            (entry.field as usize ^ field) as u64 | entry.difference(0, work.word(at));
         if difference != 0 {
             continue;
         }
