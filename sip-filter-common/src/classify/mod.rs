@@ -209,7 +209,10 @@ fn request(
         }
         // Where each field that a signature is about was seen, nothing more is read: of several
         // fields with one name the first counts.
-        if part != 0 && table.needs_no_more_than(work.kept(Kept::Seen) as u64) {
+        if part != 0
+            && work.kept(Kept::Compared) == work.kept(Kept::Candidates)
+            && table.needs_no_more_than(work.kept(Kept::Seen) as u64)
+        {
             work.keep(Kept::IsEnded, 1);
             break;
         }
