@@ -1,7 +1,7 @@
 //! The header's lines: which fields stand where, and which of their values may be a tool's.
 
 use super::Step;
-use super::text::{Kept, RECORDS, Work, byte_of};
+use super::text::{BEFORE, Kept, RECORDS, Work, byte_of};
 use crate::{
     field::Field,
     header_name::{self, HeaderName, IS_BEHIND},
@@ -103,7 +103,7 @@ fn take(work: &mut Work) -> bool {
         return true;
     }
     if record.may_begin() || line.is_always_compared() {
-        work.add_candidate(name.field as usize, name_end);
+        work.add_candidate(name.field as usize, name_end, record.chunk());
     }
     if line.is_noted() {
         work.note(name.field, name_end, record.chunk());
@@ -116,7 +116,7 @@ fn take(work: &mut Work) -> bool {
 pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
     let uri = work.kept(Kept::Uri) & MAX_OFFSET;
     if table.begins_uri(work.half(uri + SignatureTable::URI_KEY_AT)) {
-        work.add_candidate(Field::RequestUri as usize, uri);
+        work.add_candidate(Field::RequestUri as usize, uri, BEFORE);
     }
 }
 
@@ -230,12 +230,12 @@ pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> 
     if at == 0 {
         return false;
     }
-    // All candidates have been compared.
+    // All candidates have been compared whose chunk was gone through.
     work.keep(Kept::Candidates, 0);
     work.keep(Kept::Compared, 0);
     if !ends_between(payload, work, from, at) {
         let name = header_name::USER_AGENT_NAME;
-        work.add_candidate(name.field as usize, at + name.length as usize);
+        work.add_candidate(name.field as usize, at + name.length as usize, BEFORE);
     }
     true
 }

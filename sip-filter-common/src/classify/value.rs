@@ -25,7 +25,11 @@ pub(super) fn compare(
     table: &SignatureTable,
     candidate: usize,
 ) -> bool {
-    let (field, name_end) = work.candidate(candidate);
+    let (field, name_end, chunk) = work.candidate(candidate);
+    // The header may end before it, in a chunk that has not been gone through.
+    if work.kept(Kept::Mask) != 0 && chunk == work.kept(Kept::Number) {
+        return false;
+    }
     if name_end >= work.kept(Kept::HeaderEnd) {
         return true;
     }
