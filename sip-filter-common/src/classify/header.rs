@@ -241,7 +241,7 @@ pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> 
 }
 
 /// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in
-/// the chunk at `at`: the last such line.
+/// the chunk at `at`: the first such line.
 ///
 /// Without a choice: this is in a loop.
 #[inline(always)]
@@ -258,7 +258,8 @@ fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) 
         let difference = name.difference(work.word(at), end) | u64::from(behind) | is_behind_text;
         let is_it = payload.mask_if_0((difference | difference >> 32) & 0xffff_ffff) as usize;
         let found = work.kept(Kept::A);
-        work.keep(Kept::A, found & !is_it | at & is_it);
+        let is_first = payload.mask_if_0(found as u64) as usize;
+        work.keep(Kept::A, found | at & is_it & is_first);
     }
 }
 
