@@ -66,7 +66,10 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             }
             continue;
         }
-        work.record(line, at, head);
+        // What only seems a line end must not take the room of a line.
+        if work.byte(at) == b'\n' {
+            work.record(line, at, head);
+        }
     }
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Seen, seen as usize);

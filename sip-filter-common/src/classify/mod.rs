@@ -217,6 +217,12 @@ fn request(
             break;
         }
     }
+    // Where there was no room for more lines, a User-Agent may stand anywhere.
+    if work.kept(Kept::Records) == text::RECORDS || work.kept(Kept::Candidates) == CANDIDATES {
+        work.keep(Kept::Compared, work.kept(Kept::Candidates));
+        work.keep(Kept::Number, 0);
+        work.keep(Kept::IsEnded, 0);
+    }
     if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
         header::find_user_agent(payload, work, table);
         compare(payload, work, table);
