@@ -124,8 +124,8 @@ pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
 }
 
 /// In how many blocks a User-Agent alone is looked for, and how many chunks each has.
-const BLOCKS: usize = 3;
-const BLOCK: usize = 64;
+const BLOCKS: usize = 5;
+const BLOCK: usize = 32;
 
 /// The slots of [`IS_PART`].
 const SLOTS: usize = 4096;
@@ -178,12 +178,14 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work, table: &S
         }
         for chunk in payload.rolled(BLOCK) {
             let chunks = work.kept(Kept::C) >> (chunk & 63);
-            if chunks == 0 {
+            if chunks == 0
+                || chunks & 1 != 0 && payload.take(Step::FindIn(block * BLOCK + chunk), work, table)
+            {
                 break;
             }
-            if chunks & 1 != 0 && payload.take(Step::FindIn(block * BLOCK + chunk), work, table) {
-                return;
-            }
+        }
+        if payload.take(Step::IsOver(block), work, table) {
+            break;
         }
     }
 }
@@ -202,7 +204,8 @@ pub(super) fn search(payload: &impl Payload, work: &mut Work, block: usize) -> b
     let from = chunk_from_reader(work, block * BLOCK);
     let to = work.kept(Kept::End);
     work.keep(Kept::C, 0);
-    if from >= to || block != 0 && ends_between(payload, work, from - BLOCK * CHUNK, from) {
+    work.keep(Kept::A, 0);
+    if from >= to {
         return false;
     }
     for chunk in payload.rolled(BLOCK) {
@@ -220,27 +223,36 @@ pub(super) fn search(payload: &impl Payload, work: &mut Work, block: usize) -> b
     true
 }
 
-/// Looks for a line that is a User-Agent, of whose name four bytes stand in the chunk so many behind
-/// the one at which the reader of lines is; a candidate is all that is left then. `true` where nothing
-/// else need be looked for.
+/// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in the
+/// chunk so many behind the one at which the reader of lines is; `false` where there is none.
 #[inline(always)]
 pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> bool {
-    let from = chunk_from_reader(work, chunk & !(BLOCK - 1));
     let to = work.kept(Kept::End);
-    work.keep(Kept::A, 0);
     find_in_chunk(payload, work, chunk_from_reader(work, chunk), to);
-    let at = work.kept(Kept::A) & MAX_OFFSET;
-    if at == 0 {
-        return false;
-    }
-    // All candidates have been compared whose chunk was gone through.
+    work.kept(Kept::A) != 0
+}
+
+/// Whether the search is over behind a block: where a User-Agent was found, which is all that is left
+/// to compare then, or where the header ends in the block.
+#[inline(always)]
+pub(super) fn is_over(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
+    let from = chunk_from_reader(work, block % BLOCKS * BLOCK);
+    let found = work.kept(Kept::A) & MAX_OFFSET;
+    let to = match found {
+        0 => from + BLOCK * CHUNK,
+        _ => found,
+    };
+    // All candidates have been compared.
     work.keep(Kept::Candidates, 0);
     work.keep(Kept::Compared, 0);
-    if !ends_between(payload, work, from, at) {
-        let name = header_name::USER_AGENT_NAME;
-        work.add_candidate(name.field as usize, at + name.length as usize, BEFORE);
+    if ends_between(payload, work, from, to) {
+        return true;
     }
-    true
+    if found != 0 {
+        let name = header_name::USER_AGENT_NAME;
+        work.add_candidate(name.field as usize, found + name.length as usize, BEFORE);
+    }
+    found != 0
 }
 
 /// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in
