@@ -1,7 +1,7 @@
 //! The header's lines: which fields stand where, and which of their values may be a tool's.
 
 use super::Step;
-use super::text::{Kept, RECORDS, Work, byte_of};
+use super::text::{BEFORE, Kept, RECORDS, Work, byte_of};
 use crate::{
     field::Field,
     header_name::{self, HeaderName, IS_BEHIND},
@@ -66,7 +66,10 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             }
             continue;
         }
-        work.record(line, at, head);
+        // What only seems a line end must not take the room of a line.
+        if work.byte(at) == b'\n' {
+            work.record(line, at, head);
+        }
     }
     work.keep(Kept::Mask, mask as usize);
     work.keep(Kept::Seen, seen as usize);
@@ -105,7 +108,7 @@ fn take(work: &mut Work) -> bool {
         return true;
     }
     if record.may_begin() || line.is_always_compared() {
-        work.add_candidate(name.field as usize, name_end);
+        work.add_candidate(name.field as usize, name_end, record.chunk());
     }
     if line.is_noted() {
         work.note(name.field, name_end, record.chunk());
@@ -118,7 +121,7 @@ fn take(work: &mut Work) -> bool {
 pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
     let uri = work.kept(Kept::Uri) & MAX_OFFSET;
     if table.begins_uri(work.half(uri + SignatureTable::URI_KEY_AT)) {
-        work.add_candidate(Field::RequestUri as usize, uri);
+        work.add_candidate(Field::RequestUri as usize, uri, BEFORE);
     }
 }
 
@@ -249,13 +252,13 @@ pub(super) fn is_over(payload: &impl Payload, work: &mut Work, block: usize) -> 
     }
     if found != 0 {
         let name = header_name::USER_AGENT_NAME;
-        work.add_candidate(name.field as usize, found + name.length as usize);
+        work.add_candidate(name.field as usize, found + name.length as usize, BEFORE);
     }
     found != 0
 }
 
 /// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in
-/// the chunk at `at`: the last such line.
+/// the chunk at `at`: the first such line.
 ///
 /// Without a choice: this is in a loop.
 #[inline(always)]
@@ -272,7 +275,8 @@ fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) 
         let difference = name.difference(work.word(at), end) | u64::from(behind) | is_behind_text;
         let is_it = payload.mask_if_0((difference | difference >> 32) & 0xffff_ffff) as usize;
         let found = work.kept(Kept::A);
-        work.keep(Kept::A, found & !is_it | at & is_it);
+        let is_first = payload.mask_if_0(found as u64) as usize;
+        work.keep(Kept::A, found | at & is_it & is_first);
     }
 }
 

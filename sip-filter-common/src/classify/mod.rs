@@ -216,10 +216,19 @@ fn request(
         }
         // Where each field that a signature is about was seen, nothing more is read: of several
         // fields with one name the first counts.
-        if part != 0 && table.needs_no_more_than(work.kept(Kept::Seen) as u64) {
+        if part != 0
+            && work.kept(Kept::Compared) == work.kept(Kept::Candidates)
+            && table.needs_no_more_than(work.kept(Kept::Seen) as u64)
+        {
             work.keep(Kept::IsEnded, 1);
             break;
         }
+    }
+    // Where there was no room for more lines, a User-Agent may stand anywhere.
+    if work.kept(Kept::Records) == text::RECORDS || work.kept(Kept::Candidates) == CANDIDATES {
+        work.keep(Kept::Compared, work.kept(Kept::Candidates));
+        work.keep(Kept::Number, 0);
+        work.keep(Kept::IsEnded, 0);
     }
     if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
         header::find_user_agent(payload, work, table);

@@ -19,6 +19,8 @@ pub(super) const PAIRS: usize = 72;
 pub(super) const MAX_TEXT: usize = PAIRS * PAIR - 1;
 /// Room for the line ends of chunks: a power of two.
 const FEEDS: usize = 256;
+/// The number of the chunk before the first one.
+pub(super) const BEFORE: usize = FEEDS - 1;
 /// Bytes behind the last offset, for what is read from there on.
 const BEHIND: usize = 576;
 /// How many values are compared with patterns, at most.
@@ -459,27 +461,28 @@ impl Work {
         ] {
             self.keep(what, 0);
         }
-        self.keep(Kept::Number, FEEDS - 1);
+        self.keep(Kept::Number, BEFORE);
         self.keep(Kept::Limit, FEEDS);
         self.keep(Kept::HeaderEnd, MAX_OFFSET + 1);
     }
 
     /// Notes a value that is to be compared with patterns, if there is room for it: its field, and where
-    /// the field's name ends, or where a URI begins.
+    /// the field's name ends, or where a URI begins, and the number of the chunk in which its line does.
     #[inline(always)]
-    pub(super) fn add_candidate(&mut self, field: usize, name_end: usize) {
+    pub(super) fn add_candidate(&mut self, field: usize, name_end: usize, chunk: usize) {
         let count = self.kept(Kept::Candidates);
         if count < CANDIDATES {
-            self.candidates[count % CANDIDATES] = field as u64 | (name_end as u64) << 8;
+            self.candidates[count % CANDIDATES] = field as u64 | (name_end as u64) << 8 | (chunk as u64) << 32;
             self.keep(Kept::Candidates, count + 1);
         }
     }
 
     /// What [`Self::add_candidate`] was told.
     #[inline(always)]
-    pub(super) fn candidate(&self, count: usize) -> (usize, usize) {
+    pub(super) fn candidate(&self, count: usize) -> (usize, usize, usize) {
         let candidate = self.candidates[count % CANDIDATES] as usize;
-        (candidate & 0xf, (candidate >> 8) & MAX_OFFSET)
+        let name_end = (candidate >> 8) & MAX_OFFSET;
+        (candidate & 0xf, name_end, candidate >> 32)
     }
 
     /// Copies the text from the pair of chunks with the number `from` up to the one before `to`, or up

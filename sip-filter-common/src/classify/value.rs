@@ -11,6 +11,8 @@ use crate::{
 /// How many times eight blanks, or blanks and a folded line's beginning, may stand on either side
 /// of the colon.
 const BLANKS: usize = 8;
+/// How many bytes these are at the most, with a carriage return and a line feed each time.
+const SKIPPED: usize = BLANKS * (8 + 3);
 /// How many bytes behind a value's beginning are looked at.
 const REACH: usize = MAX_PATTERN + 16;
 
@@ -25,13 +27,20 @@ pub(super) fn compare(
     table: &SignatureTable,
     candidate: usize,
 ) -> bool {
-    let (field, name_end) = work.candidate(candidate);
+    let (field, name_end, chunk) = work.candidate(candidate);
+    // The header may end before it, in a chunk that has not been gone through.
+    if work.kept(Kept::Mask) != 0 && chunk == work.kept(Kept::Number) {
+        return false;
+    }
     if name_end >= work.kept(Kept::HeaderEnd) {
         return true;
     }
     begin(payload, work, field, name_end);
     let at = work.kept(Kept::A) & MAX_OFFSET;
-    if at + REACH > work.kept(Kept::End) && work.kept(Kept::IsRead) == 0 {
+    // Where there is no colon, it may follow as many blanks as are skipped.
+    let is_unread = at + REACH > work.kept(Kept::End)
+        || at == 0 && name_end + SKIPPED > work.kept(Kept::End);
+    if is_unread && work.kept(Kept::IsRead) == 0 {
         return false;
     }
     if at == 0 {

@@ -8,7 +8,10 @@ use sip_filter_common::{
     sip::MessageClass,
 };
 
-use crate::{reference, signatures::Signatures};
+use crate::{
+    reference::{self, Answer},
+    signatures::Signatures,
+};
 
 /// Lines of a request that each signature's place has something in, to be left in the room.
 const LEFT: &[u8] = b"User-Agent: friendly-scanner\r\nu: zzzzz\r\n\
@@ -97,17 +100,21 @@ impl<'a> Judge<'a> {
         let Some(expected) = reference::classified(payload, signatures) else {
             return;
         };
-        assert_eq!(
-            read(found),
-            expected,
-            "found, and by the reference: {}",
-            payload.escape_ascii()
-        );
+        assert_found(found, &expected, "as it is", payload);
         if class.is_request() {
             for (what, changed) in equivalents(payload) {
-                // Only within the limits, from which the change may be a way out.
-                if reference::classified(&changed, signatures).is_some() {
-                    let again = self.classified(&changed, &signatures.patterns);
+                let Some(of_changed) = reference::classified(&changed, signatures) else {
+                    continue;
+                };
+                let again = self.classified(&changed, &signatures.patterns);
+                assert_found(again, &of_changed, what, &changed);
+                // Beyond the limits and among several tools the change may make a difference.
+                let is_plain = |answer: &Answer| match *answer.tools {
+                    [] => true,
+                    [_] => answer.is_named,
+                    _ => false,
+                };
+                if is_plain(&expected) && is_plain(&of_changed) {
                     assert_eq!(again, found, "{what}: {}", changed.escape_ascii());
                 }
             }
@@ -115,10 +122,33 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// In the reference's words.
-fn read(found: Classification) -> reference::Answer {
+/// Holds what was found against what the reference says.
+fn assert_found(found: Classification, expected: &Answer, what: &str, payload: &[u8]) {
     let Classification { class, hit } = found;
-    (class, hit.found().map(|tool| (tool, hit.signature())))
+    let text = payload.escape_ascii();
+    assert_eq!(class, expected.class, "{what}: {text}");
+    let Answer {
+        tools,
+        is_named,
+        is_hostile,
+        ..
+    } = expected;
+    let tool = hit.found().map(|tool| (tool, hit.signature()));
+    let Some(tool) = tool else {
+        assert!(
+            !is_named,
+            "nothing, and not one of {tools:?}, {what}: {text}"
+        );
+        return;
+    };
+    assert!(
+        tools.contains(&tool),
+        "{tool:?}, and not one of {tools:?}, {what}: {text}"
+    );
+    assert!(
+        hit.is_hostile() || !is_hostile,
+        "{tool:?}, and none of {tools:?} that may be dropped, {what}: {text}"
+    );
 }
 
 /// The same request written in other ways, none of which a receiver tells from the first.

@@ -1,9 +1,10 @@
 //! What a payload is, said once more: byte by byte and line by line, slowly, with nothing of the
 //! classifier's but its vocabulary.
 //!
-//! The classifier looks no further than some limits, which its own tables of tests hold. Where a
-//! payload is beyond one of them, and where it is not plain what is right, this has no opinion:
-//! `None`.
+//! Of several values that name tools, any may be the one that is found, as long as one that may be
+//! dropped goes first: this knows all of them, and whether one must be found. The classifier looks no
+//! further than some limits, which its own tables of tests hold; beyond these nothing must be found,
+//! and still nothing else may. Where it is not plain what a payload is, this has no opinion: `None`.
 
 use sip_filter_common::{
     field::{Field, Match},
@@ -25,29 +26,44 @@ const METHOD: usize = 64;
 const BLANKS: usize = 7;
 /// Blanks behind a value.
 const TRAILING: usize = 7;
-/// What the classifier takes for line ends, chunks of text counted too: up to so many, every field
-/// is found.
-const MARKS: usize = 48;
-/// Up to so many, a User-Agent is found.
-const MANY_MARKS: usize = 480;
-/// Steps of comparing, as far as they can be told without the classifier's hashes.
-const STEPS: usize = 20;
+/// Text is read so many bytes at a time.
+const CHUNK: usize = 64;
+/// The first two parts in which lines are gone through end before these chunks, and the third at
+/// the text's end.
+const PARTS: [usize; 2] = [3, 8];
+/// What is gone through in each part: what is taken for a line end, and chunks.
+const STEPS: usize = 24;
+/// How many values are compared.
+const VALUES: usize = 8;
 
-/// What the payload is; and which tool sent it, and by which signature.
-pub type Answer = (MessageClass, Option<(Found, usize)>);
+/// What a payload is.
+pub struct Answer {
+    /// Its class.
+    pub class: MessageClass,
+    /// The tools that may be found, each by the signature with this number.
+    pub tools: Vec<(Found, usize)>,
+    /// Whether one of them must be found.
+    pub is_named: bool,
+    /// Whether one must be found that may be dropped.
+    pub is_hostile: bool,
+}
 
-/// What the payload is and which tool sent it.
+/// What the payload is and which tools may have sent it.
 pub fn classified(payload: &[u8], signatures: &Signatures) -> Option<Answer> {
     if payload.len() > LONGEST {
         return None;
     }
     let (class, start) = class(payload)?;
-    let tool = if class.is_request() {
-        tool(&payload[start..], &signatures.list)?
-    } else {
-        None
+    let mut answer = Answer {
+        class,
+        tools: Vec::new(),
+        is_named: false,
+        is_hostile: false,
     };
-    Some((class, tool))
+    if class.is_request() {
+        find_tools(&payload[start..], &signatures.list, &mut answer)?;
+    }
+    Some(answer)
 }
 
 /// What it is, and where its start line begins.
@@ -137,64 +153,111 @@ fn is_stun(payload: &[u8]) -> bool {
         && (is_binding || cookie.starts_with(&[0x21, 0x12, 0xa4, 0x42]))
 }
 
-/// The tool of the first value that may be dropped for, or else of the first one.
-fn tool(request: &[u8], signatures: &[Signature]) -> Option<Option<(Found, usize)>> {
+/// Adds the tools of all values.
+fn find_tools(request: &[u8], signatures: &[Signature], answer: &mut Answer) -> Option<()> {
     let (_, uri) = split_method(request)?;
-    let header = header(request);
-    let marks = header.iter().filter(|byte| is_mark(**byte)).count() + header.len() / 64 + 2;
-    let is_short = marks <= MARKS;
-    if marks > MANY_MARKS {
-        return None;
-    }
-    let mut values = vec![(Field::RequestUri, uri)];
-    let (mut steps, mut user_agents) = (0, 0);
-    for (at, _) in header
+    let lines = Lines::of(request);
+    let has_room = lines.names <= VALUES;
+    name_tools(Field::RequestUri, uri, true, signatures, answer);
+    let fields: Vec<_> = lines
+        .ends
         .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n')
-    {
-        let line = &request[at + 1..];
-        let Some((field, behind)) = name(line) else {
-            continue;
-        };
-        // A name that ends in a carriage return, or has one in place of its hyphen: a matter of
-        // taste.
-        let behind = behind?;
-        user_agents += usize::from(field == Field::UserAgent);
-        let (before, rest) = skip_blanks(behind)?;
+        .filter_map(|end| Some((*end, name(&request[end + 1..])?)))
+        .collect();
+    let is_user_agent = |(_, (field, _)): &&(usize, (Field, &[u8]))| *field == Field::UserAgent;
+    let user_agents = fields.iter().filter(is_user_agent).count();
+    for (end, (field, behind)) in fields {
+        let (before, rest) = skip_blanks(behind);
         let Some(rest) = rest.strip_prefix(b":") else {
-            // What holds the name and no colon is no field.
-            steps += 4;
             continue;
         };
-        let (after, value) = skip_blanks(rest)?;
-        if before > 0 || after > 1 || value.first().is_none_or(|byte| *byte <= b' ') {
-            steps += 4;
+        let (after, value) = skip_blanks(rest);
+        let is_plain = before.max(after) <= BLANKS;
+        let is_alone = field == Field::UserAgent && user_agents == 1 && lines.is_first(end, field);
+        let is_looked_at = has_room && lines.is_gone_through(end, field)
+            // The search for it begins where the lines end that were gone through.
+            || is_alone && (has_room || !lines.may_be_gone_through(end));
+        name_tools(field, value, is_plain && is_looked_at, signatures, answer);
+    }
+    Some(())
+}
+
+/// The header's lines, and how many of them are gone through.
+struct Lines<'a> {
+    request: &'a [u8],
+    /// The line ends behind which a line of the header begins.
+    ends: Vec<usize>,
+    /// How many lines seem to have a field's name, those behind what only seems a line end and the
+    /// URI counted.
+    names: usize,
+    /// What may be taken for a line end.
+    marks: Vec<usize>,
+    /// By chunk, how many steps lead to its end.
+    steps: Vec<usize>,
+    /// After how many steps each part ends, or what is gone through.
+    parts: [usize; 3],
+}
+
+impl<'a> Lines<'a> {
+    fn of(request: &'a [u8]) -> Self {
+        let header = header(request);
+        let ends = header.iter().enumerate();
+        let ends = ends.filter_map(|(at, byte)| (*byte == b'\n').then_some(at));
+        // What stands in the chunk in which the header ends is gone through with it.
+        let read = request.len().min((header.len() / CHUNK + 1) * CHUNK);
+        let marks = request[..read].iter().enumerate();
+        let marks = marks.filter_map(|(at, byte)| is_mark(*byte).then_some(at));
+        let marks: Vec<usize> = marks.collect();
+        let names = marks
+            .iter()
+            .filter(|mark| may_be_name(&request[*mark + 1..]));
+        let chunks = read / CHUNK + 1;
+        let steps = (1..=chunks).map(|to| {
+            let marks = marks.iter().filter(|mark| **mark / CHUNK < to);
+            to + marks.count()
+        });
+        let steps: Vec<usize> = steps.collect();
+        let mut done = 0;
+        let parts = [PARTS[0], PARTS[1], usize::MAX].map(|to| {
+            done = (done + STEPS).min(steps[to.min(chunks) - 1]);
+            done
+        });
+        Self {
+            request,
+            ends: ends.collect(),
+            names: 1 + names.count(),
+            marks,
+            steps,
+            parts,
         }
-        values.push((field, value));
     }
-    let mut best: Option<&Signature> = None;
-    for (field, value) in values {
-        let named = named(field, value, signatures, &mut steps)?;
-        // Which values are found behind many lines.
-        let is_found = is_short || field == Field::UserAgent && user_agents == 1;
-        match named {
-            Some(_) if !is_found => return None,
-            Some(named) => {
-                best = match best {
-                    Some(best) if best.found.is_hostile() || !named.found.is_hostile() => {
-                        Some(best)
-                    }
-                    _ => Some(named),
-                }
-            }
-            None => {}
-        }
+
+    /// Whether the line behind this line end is looked at, for its field.
+    fn is_gone_through(&self, end: usize, field: Field) -> bool {
+        let chunk = end / CHUNK;
+        // What is behind the last whole chunk is read together with what is before it.
+        let last = self.request.len() / CHUNK;
+        let until = if chunk + 1 == last { last } else { chunk };
+        let steps = self.steps[until.min(self.steps.len() - 1)];
+        // Before no more may be read, or later, where it is the first of its field.
+        steps <= self.parts[1] || steps <= self.parts[2] && self.is_first(end, field)
     }
-    if steps > STEPS {
-        return None;
+
+    /// Whether nothing that is gone through before may be taken for the field.
+    fn is_first(&self, end: usize, field: Field) -> bool {
+        let before = self.marks.iter();
+        let mut before = before.filter(|mark| **mark != end && **mark / CHUNK <= end / CHUNK);
+        !before.any(|mark| may_be_seen(&self.request[mark + 1..], field))
     }
-    Some(best.map(|best| (best.found, usize::from(best.number))))
+
+    /// Whether it may be looked at, as far as the line ends before it go.
+    fn may_be_gone_through(&self, end: usize) -> bool {
+        let before = self
+            .ends
+            .iter()
+            .filter(|other| **other / CHUNK < end / CHUNK);
+        before.count() < STEPS * self.parts.len()
+    }
 }
 
 /// The request up to the first line end behind which an empty line stands.
@@ -211,42 +274,55 @@ fn is_mark(byte: u8) -> bool {
     byte <= 11 || byte >= 0x80
 }
 
-/// The field whose name begins the line, and what stands behind the name; no opinion on that where
-/// only some take it for the name.
-fn name(line: &[u8]) -> Option<(Field, Option<&[u8]>)> {
-    const NAMES: [(&[u8], Field); 12] = [
-        (b"user-agent", Field::UserAgent),
-        (b"from", Field::From),
-        (b"f", Field::From),
-        (b"to", Field::To),
-        (b"t", Field::To),
-        (b"contact", Field::Contact),
-        (b"m", Field::Contact),
-        (b"via", Field::Via),
-        (b"v", Field::Via),
-        (b"call-id", Field::CallId),
-        (b"i", Field::CallId),
-        (b"cseq", Field::CSeq),
-    ];
+const NAMES: [(&[u8], Field); 12] = [
+    (b"user-agent", Field::UserAgent),
+    (b"from", Field::From),
+    (b"f", Field::From),
+    (b"to", Field::To),
+    (b"t", Field::To),
+    (b"contact", Field::Contact),
+    (b"m", Field::Contact),
+    (b"via", Field::Via),
+    (b"v", Field::Via),
+    (b"call-id", Field::CallId),
+    (b"i", Field::CallId),
+    (b"cseq", Field::CSeq),
+];
+
+/// The field whose name begins the line, and what stands behind the name.
+fn name(line: &[u8]) -> Option<(Field, &[u8])> {
     NAMES.into_iter().find_map(|(name, field)| {
         let (text, behind) = line.split_at_checked(name.len())?;
-        if text.eq_ignore_ascii_case(name) && matches!(behind, [b':' | b' ' | b'\t', ..]) {
-            return Some((field, Some(behind)));
-        }
-        let is_folded = matches!(behind, [b'\r' | b'\n', ..]) && text.eq_ignore_ascii_case(name);
-        let hyphened = text.iter().map(|byte| match byte {
-            b'\r' => b'-',
-            other => *other,
-        });
-        let hyphened: Vec<u8> = hyphened.collect();
-        let is_odd = hyphened != text && hyphened.eq_ignore_ascii_case(name);
-        (is_folded || is_odd).then_some((field, None))
+        let is_name = text.eq_ignore_ascii_case(name);
+        (is_name && matches!(behind, [b':' | b' ' | b'\t', ..])).then_some((field, behind))
     })
 }
 
-/// How many blanks there are, those of folded lines too, and what follows them; no opinion where
-/// they are too many.
-fn skip_blanks(text: &[u8]) -> Option<(usize, &[u8])> {
+/// Whether a line that begins like this may be compared: in other bytes than its first seven it need
+/// not have the name.
+fn may_be_name(line: &[u8]) -> bool {
+    let seven = |bytes: &[u8]| bytes[..bytes.len().min(7)].to_ascii_lowercase();
+    NAMES.into_iter().any(|(name, _)| {
+        let cut = name.len().min(line.len());
+        seven(&line[..cut]) == seven(&name[..cut])
+            && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t') | None)
+    })
+}
+
+/// Whether the field may be thought to begin like this: two folded bytes tell.
+fn may_be_seen(line: &[u8], field: Field) -> bool {
+    let folded =
+        |bytes: &[u8]| -> Option<[u8; 2]> { Some([bytes.first()? & 0x1f, bytes.get(1)? & 0x5f]) };
+    NAMES.into_iter().any(|(name, other)| {
+        let behind = line.get(name.len()..);
+        other == field
+            && folded(line) == folded(&[name, b":"].concat())
+            && matches!(behind, Some([b':', b' ', value, ..]) if *value > b' ')
+    })
+}
+
+/// How many folds and eights of blanks there are, those of folded lines too, and what follows them.
+fn skip_blanks(text: &[u8]) -> (usize, &[u8]) {
     let mut rest = text;
     let (mut folds, mut blanks) = (0, 0);
     loop {
@@ -263,25 +339,23 @@ fn skip_blanks(text: &[u8]) -> Option<(usize, &[u8])> {
             _ => break,
         };
     }
-    (folds + blanks / 8 <= BLANKS).then_some((text.len() - rest.len(), rest))
+    (folds + blanks / 8, rest)
 }
 
-/// The longest of the field's patterns that meets the value which `text` begins with; no opinion
-/// where it may not be dropped for and a shorter one may.
-fn named<'a>(
+/// Adds the tools that the value may name which `text` begins with: that of the longest of the field's
+/// patterns that it meets, or where that may not be dropped for, that of another that may. Where
+/// `is_sure`, it must name one.
+fn name_tools(
     field: Field,
     text: &[u8],
-    signatures: &'a [Signature],
-    steps: &mut usize,
-) -> Option<Option<&'a Signature>> {
-    let mut best: Option<&Signature> = None;
-    let (mut is_hostile, mut candidate, mut alike) = (false, 0, 0);
+    is_sure: bool,
+    signatures: &[Signature],
+    answer: &mut Answer,
+) {
+    let mut met = Vec::new();
+    let mut is_plain = true;
     for signature in signatures.iter().filter(|one| one.field == field) {
         let Signature { how, pattern, .. } = signature;
-        if is_alike(text, pattern, 1) {
-            candidate = 4;
-        }
-        alike += usize::from(is_alike(text, pattern, 4));
         if !begins(text, pattern) {
             continue;
         }
@@ -292,23 +366,31 @@ fn named<'a>(
             let is_end = match field {
                 // It ends at the first blank.
                 Field::RequestUri => blanks > 0,
-                _ if blanks > TRAILING => return None,
                 _ => ends(&behind[blanks..]),
             };
             if !is_end {
                 continue;
             }
+            is_plain &= blanks <= TRAILING;
         }
-        is_hostile |= signature.found.is_hostile();
-        if best.is_none_or(|best| best.pattern.len() < pattern.len()) {
-            best = Some(signature);
-        }
+        met.push(signature);
     }
-    *steps += candidate + alike;
-    if is_hostile && best.is_some_and(|best| !best.found.is_hostile()) {
-        return None;
-    }
-    Some(best)
+    // Of equally long ones the first.
+    let best = met.iter().rev().max_by_key(|one| one.pattern.len());
+    let Some(best) = best else {
+        return;
+    };
+    let is_dropped = best.found.is_hostile();
+    let others = met.iter().filter(|one| {
+        one.number == best.number
+            || !is_dropped && one.found.is_hostile()
+            // The longest one may not be met.
+            || !is_plain
+    });
+    let tools = others.map(|one| (one.found, usize::from(one.number)));
+    answer.tools.extend(tools);
+    answer.is_named |= is_sure && is_plain;
+    answer.is_hostile |= is_sure && is_plain && is_dropped;
 }
 
 /// Whether a value ends where this follows: at a line end that no blank follows, or with the payload.
@@ -319,14 +401,6 @@ fn ends(behind: &[u8]) -> bool {
         [b'\n', next, ..] => !matches!(next, b' ' | b'\t'),
         _ => false,
     }
-}
-
-/// Whether so many first bytes of the value may be taken for the pattern's.
-fn is_alike(text: &[u8], pattern: &[u8], bytes: usize) -> bool {
-    let alike = pattern.len().min(bytes);
-    let folded = |bytes: &[u8]| -> Vec<u8> { bytes.iter().map(|byte| byte | 0x20).collect() };
-    text.get(..alike)
-        .is_some_and(|text| folded(text) == folded(&pattern[..alike]))
 }
 
 fn begins(text: &[u8], with: &[u8]) -> bool {
