@@ -78,6 +78,10 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             break;
         }
     }
+    work.keep(
+        Kept::IsFull,
+        work.kept(Kept::IsFull) | (work.kept(Kept::Records) == RECORDS) as usize,
+    );
     work.keep(Kept::Records, 0);
     work.keep(Kept::Taken, 0);
 }

@@ -236,7 +236,10 @@ fn via(payload: &impl Payload, work: &mut Work) {
     keep_end(payload, work, Noted::Via);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     let last = word_before(work, end);
-    if last == ALIAS && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a") {
+    if last == ALIAS
+        && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a")
+        && has_max_forwards_20(payload, work)
+    {
         let end = end.wrapping_sub(12);
         let before = word_before(work, end);
         let random = word_before(work, end.wrapping_sub(8));

@@ -225,7 +225,7 @@ fn request(
         }
     }
     // Where there was no room for more lines, a User-Agent may stand anywhere.
-    if work.kept(Kept::Records) == text::RECORDS || work.kept(Kept::Candidates) == CANDIDATES {
+    if work.kept(Kept::IsFull) != 0 || work.kept(Kept::Candidates) == CANDIDATES {
         work.keep(Kept::Compared, work.kept(Kept::Candidates));
         work.keep(Kept::Number, 0);
         work.keep(Kept::IsEnded, 0);

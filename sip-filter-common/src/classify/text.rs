@@ -225,6 +225,8 @@ pub(super) enum Kept {
     Records,
     /// How many of them were looked at.
     Taken,
+    /// Not 0 where there was no room for more lines.
+    IsFull,
     /// How many candidates there are.
     Candidates,
     /// How many of them were compared.
@@ -455,6 +457,7 @@ impl Work {
             Kept::Seen,
             Kept::Records,
             Kept::Taken,
+            Kept::IsFull,
             Kept::Candidates,
             Kept::Compared,
             Kept::Hit,
@@ -472,7 +475,8 @@ impl Work {
     pub(super) fn add_candidate(&mut self, field: usize, name_end: usize, chunk: usize) {
         let count = self.kept(Kept::Candidates);
         if count < CANDIDATES {
-            self.candidates[count % CANDIDATES] = field as u64 | (name_end as u64) << 8 | (chunk as u64) << 32;
+            self.candidates[count % CANDIDATES] =
+                field as u64 | (name_end as u64) << 8 | (chunk as u64) << 32;
             self.keep(Kept::Candidates, count + 1);
         }
     }
