@@ -445,8 +445,8 @@ impl Work {
     /// Makes room for another request.
     #[inline(always)]
     pub(super) fn clear(&mut self) {
-        for place in &mut self.places {
-            place.name_end = 0;
+        for field in [Noted::From, Noted::Via, Noted::CallId] {
+            self.places[field as usize & 7].name_end = 0;
         }
         for what in [
             Kept::Read,

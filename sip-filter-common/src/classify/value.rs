@@ -79,9 +79,10 @@ fn compare_chain(
         for word in 1..WORDS {
             difference |= entry.difference(word, work.word_behind(at, word));
         }
-        let ends = end_at(payload, work, field, at + entry.length as usize);
-        difference |= u64::from(entry.is_exact) & !ends;
         if difference != 0 {
+            continue;
+        }
+        if entry.is_exact != 0 && end_at(payload, work, field, at + entry.length as usize) == 0 {
             continue;
         }
         let new = Hit::new(entry.found, number.wrapping_sub(1));
