@@ -78,6 +78,12 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             break;
         }
     }
+    work.keep(
+        Kept::IsFull,
+        work.kept(Kept::IsFull) | (work.kept(Kept::Records) == RECORDS) as usize,
+    );
+    work.keep(Kept::Records, 0);
+    work.keep(Kept::Taken, 0);
 }
 
 /// Whether the empty line stands at `at` that ends the header.
@@ -124,8 +130,8 @@ pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
 }
 
 /// In how many blocks a User-Agent alone is looked for, and how many chunks each has.
-const BLOCKS: usize = 5;
-const BLOCK: usize = 32;
+const BLOCKS: usize = 9;
+const BLOCK: usize = 16;
 
 /// The slots of [`IS_PART`].
 const SLOTS: usize = 4096;
@@ -282,14 +288,16 @@ fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) 
 #[inline(always)]
 fn ends_between(payload: &impl Payload, work: &mut Work, from: usize, to: usize) -> bool {
     work.keep(Kept::B, 0);
-    for step in payload.rolled(BLOCK * CHUNK / 8 + 1) {
-        let at = payload.opaque((from + 8 * step) as u64) as usize;
+    // Of eight bytes, six may begin an empty line that ends in them.
+    for step in payload.rolled(BLOCK * CHUNK / 6 + 1) {
+        let at = payload.opaque((from + 6 * step) as u64) as usize;
         if at >= to {
             break;
         }
-        let feeds = |behind| swar::equal_exactly(work.word(at + behind), b'\n');
-        let returns = swar::equal_exactly(work.word(at + 1), b'\r');
-        if feeds(0) & (feeds(1) | returns & feeds(2)) != 0 {
+        let bytes = work.word(at);
+        let feeds = swar::equal_exactly(bytes, b'\n');
+        let returns = swar::equal_exactly(bytes, b'\r');
+        if feeds & (feeds >> 8 | (returns >> 8) & (feeds >> 16)) != 0 {
             work.keep(Kept::B, 1);
             break;
         }

@@ -236,14 +236,16 @@ fn via(payload: &impl Payload, work: &mut Work) {
     keep_end(payload, work, Noted::Via);
     let end = work.kept(Kept::B) & MAX_OFFSET;
     let last = word_before(work, end);
-    if last == ALIAS && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a") {
+    if last == ALIAS
+        && word_before(work, end.wrapping_sub(4)) == swar::word(b";rport;a")
+        && has_max_forwards_20(payload, work)
+    {
         let end = end.wrapping_sub(12);
         let before = word_before(work, end);
         let random = word_before(work, end.wrapping_sub(8));
         if random == COOKIE
             && word_before(work, end.wrapping_sub(16)) == BRANCH
             && hex_digits(before)
-            && has_max_forwards_20(payload, work)
         {
             work.keep(Kept::A, Detector::MetasploitBranch as usize);
             return;
@@ -255,7 +257,6 @@ fn via(payload: &impl Payload, work: &mut Work) {
             && decimal_digits(before)
             && decimal_digits(ten)
             && letters(word_before(work, end.wrapping_sub(11)) | 0xffff)
-            && has_max_forwards_20(payload, work)
         {
             work.keep(Kept::A, Detector::ZmapTemplate as usize);
         }

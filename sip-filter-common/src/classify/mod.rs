@@ -175,7 +175,7 @@ impl Step {
 /// the first 200 bytes, and most phones in the first 500.
 const PARTS: [usize; 3] = [2, 5, text::PAIRS];
 /// How many lines of each part are looked at, and with each part what was left of the one before.
-const LINES: usize = 20;
+const LINES: usize = 16;
 
 /// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
 /// `C`.
@@ -225,7 +225,7 @@ fn request(
         }
     }
     // Where there was no room for more lines, a User-Agent may stand anywhere.
-    if work.kept(Kept::Records) == text::RECORDS || work.kept(Kept::Candidates) == CANDIDATES {
+    if work.kept(Kept::IsFull) != 0 || work.kept(Kept::Candidates) == CANDIDATES {
         work.keep(Kept::Compared, work.kept(Kept::Candidates));
         work.keep(Kept::Number, 0);
         work.keep(Kept::IsEnded, 0);

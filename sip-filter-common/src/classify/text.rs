@@ -30,7 +30,7 @@ const WORD: usize = size_of::<u64>();
 
 /// How many bytes that are taken for line feeds, folded lines and chunks without any are gone
 /// through for a value's end.
-const MAX_FOLDED: usize = 16;
+const MAX_FOLDED: usize = 8;
 
 /// De Bruijn: times this, each power of two has another number in its six highest bits.
 const DE_BRUIJN: u64 = 0x0218_a392_cd3d_5dbf;
@@ -119,7 +119,7 @@ impl Place {
 }
 
 /// How many lines are recorded, at most.
-pub(super) const RECORDS: usize = 12;
+pub(super) const RECORDS: usize = 10;
 
 /// A line that may be one of those that are looked for: 0 to 31 what is to be done with it, 32 the
 /// chunk in which it begins, 40 where, and 63 whether its value may begin like a pattern.
@@ -225,6 +225,8 @@ pub(super) enum Kept {
     Records,
     /// How many of them were looked at.
     Taken,
+    /// Not 0 where there was no room for more lines.
+    IsFull,
     /// How many candidates there are.
     Candidates,
     /// How many of them were compared.
@@ -455,6 +457,7 @@ impl Work {
             Kept::Seen,
             Kept::Records,
             Kept::Taken,
+            Kept::IsFull,
             Kept::Candidates,
             Kept::Compared,
             Kept::Hit,
@@ -472,7 +475,8 @@ impl Work {
     pub(super) fn add_candidate(&mut self, field: usize, name_end: usize, chunk: usize) {
         let count = self.kept(Kept::Candidates);
         if count < CANDIDATES {
-            self.candidates[count % CANDIDATES] = field as u64 | (name_end as u64) << 8 | (chunk as u64) << 32;
+            self.candidates[count % CANDIDATES] =
+                field as u64 | (name_end as u64) << 8 | (chunk as u64) << 32;
             self.keep(Kept::Candidates, count + 1);
         }
     }

@@ -38,8 +38,8 @@ pub(super) fn compare(
     begin(payload, work, field, name_end);
     let at = work.kept(Kept::A) & MAX_OFFSET;
     // Where there is no colon, it may follow as many blanks as are skipped.
-    let is_unread = at + REACH > work.kept(Kept::End)
-        || at == 0 && name_end + SKIPPED > work.kept(Kept::End);
+    let is_unread =
+        at + REACH > work.kept(Kept::End) || at == 0 && name_end + SKIPPED > work.kept(Kept::End);
     if is_unread && work.kept(Kept::IsRead) == 0 {
         return false;
     }
