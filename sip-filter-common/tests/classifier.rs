@@ -924,8 +924,8 @@ fn behind_many_lines_a_user_agent_alone_is_found() {
     for (line, few, many) in [
         ("X: 1\r\n", 40, 70),
         ("X:1\n", 40, 70),
-        ("From: a\r\n", 11, 12),
-        ("User-Agents: friendly-scanner\r\n", 11, 40),
+        ("From: a\r\n", 9, 50),
+        ("User-Agents: friendly-scanner\r\n", 11, 50),
     ] {
         for lines in (0..=few).chain([many, 80, 90, 100, 120]) {
             let before = format!("{START}{}", line.repeat(lines));
@@ -941,19 +941,21 @@ fn behind_many_lines_a_user_agent_alone_is_found() {
     }
 }
 
+/// A field of each name that signatures may be about, as an honest phone has it.
+const HONEST: [(&str, &str); 7] = [
+    ("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"),
+    ("From", "<sip:100@192.0.2.10>;tag=1"),
+    ("To", "<sip:100@192.0.2.10>"),
+    ("Call-ID", "1@192.0.2.1"),
+    ("CSeq", "1 OPTIONS"),
+    ("Contact", "<sip:100@192.0.2.1>"),
+    ("User-Agent", "Somephone 1.0"),
+];
+
 /// Where each field that a signature may be about was seen, no more is read: but the first of each
 /// name is looked at, wherever it stands.
 #[test]
 fn the_first_of_a_name_is_looked_at_wherever_it_stands() {
-    const HONEST: [(&str, &str); 7] = [
-        ("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"),
-        ("From", "<sip:100@192.0.2.10>;tag=1"),
-        ("To", "<sip:100@192.0.2.10>"),
-        ("Call-ID", "1@192.0.2.1"),
-        ("CSeq", "1 OPTIONS"),
-        ("Contact", "<sip:100@192.0.2.1>"),
-        ("User-Agent", "Somephone 1.0"),
-    ];
     for (field, names) in NAMES {
         let table = table_of_field(field);
         let others = HONEST.into_iter().filter(|(name, _)| *name != names[0]);
@@ -968,6 +970,41 @@ fn the_first_of_a_name_is_looked_at_wherever_it_stands() {
                     &format!("\r\nX:{}\r\n\r\n", "x".repeat(700)),
                 ] {
                     let message = format!("{before}{}: {value}{after}", names[0]);
+                    assert_eq!(tool(&message, &table), expected, "{message:?}");
+                }
+            }
+        }
+    }
+}
+
+/// There is room for some lines that have a name, or seem to at first; a User-Agent is found without.
+#[test]
+fn behind_lines_that_take_up_all_room_a_user_agent_is_found() {
+    let table = table_of(&[
+        (Field::UserAgent, Match::Prefix, "friendly-scanner", SCANNER),
+        (Field::Contact, Match::Exact, "*", PHONE),
+    ]);
+    let others: String = HONEST[..6]
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    for taking in [
+        "Via: SIP/2.0/UDP 192.0.2.1\r\n",
+        "Content-Type: text/plain\r\n",
+        "Us: 1\r\n",
+        "m:  <sip:a@b>\r\n",
+        "X:\t\t\t\t\r\n",
+    ] {
+        for lines in 0..40 {
+            for padding in [0, 10, 500] {
+                let padding = "x".repeat(padding);
+                let before = format!("{START}{others}{}X:{padding}\r\n", taking.repeat(lines));
+                let agent = "User-Agent: friendly-scanner\r\n";
+                for (message, expected) in [
+                    (format!("{before}{agent}\r\n"), Some(SCANNER)),
+                    (format!("{before}{agent}Y:{padding}\r\n\r\n"), Some(SCANNER)),
+                    (format!("{before}\r\n{agent}\r\n"), None),
+                ] {
                     assert_eq!(tool(&message, &table), expected, "{message:?}");
                 }
             }

@@ -32,9 +32,9 @@ const CHUNK: usize = 64;
 /// the text's end.
 const PARTS: [usize; 2] = [3, 9];
 /// What is gone through in each part: what is taken for a line end, and chunks.
-const STEPS: usize = 20;
-/// How many lines are looked at that seem to have a name, and how many values are compared.
-const RECORDS: usize = 12;
+const STEPS: usize = 16;
+/// How many lines are looked at that seem to have a name, in each part; and how many values are compared.
+const RECORDS: usize = 10;
 const VALUES: usize = 8;
 
 /// What a payload is.
