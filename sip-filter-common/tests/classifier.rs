@@ -934,6 +934,13 @@ fn behind_many_lines_a_user_agent_alone_is_found() {
             assert_eq!(tool(message, &table), Some(SCANNER), "{lines} of {line:?}");
             let message = format!("{before}\r\n{agent}\r\n");
             assert_eq!(tool(message, &table), None, "a body, {lines} of {line:?}");
+            let message = format!("{before}{agent}\r\nUser-Agent: x\r\n");
+            let found = tool(message, &table);
+            assert_eq!(
+                found,
+                Some(SCANNER),
+                "another in a body, {lines} of {line:?}"
+            );
             let expected = if lines <= few { Some(PHONE) } else { None };
             let message = format!("{before}From: <sip:scan@a>\r\n\r\n");
             assert_eq!(tool(message, &table), expected, "From, {lines} of {line:?}");
@@ -995,8 +1002,8 @@ fn behind_lines_that_take_up_all_room_a_user_agent_is_found() {
         "m:  <sip:a@b>\r\n",
         "X:\t\t\t\t\r\n",
     ] {
-        for lines in 0..40 {
-            for padding in [0, 10, 500] {
+        for lines in [0, 3, 8, 12, 25, 40] {
+            for padding in (0..8).chain(200..500) {
                 let padding = "x".repeat(padding);
                 let before = format!("{START}{others}{}X:{padding}\r\n", taking.repeat(lines));
                 let agent = "User-Agent: friendly-scanner\r\n";
@@ -2067,6 +2074,41 @@ fn a_tag_gives_its_tool_away() {
             ] {
                 let found = classify(message.as_bytes(), &destination, &table).tool();
                 assert_eq!(found, None, "{}", message.escape_debug());
+            }
+        }
+    }
+}
+
+/// Detectors look at the first field of a name, as receivers do.
+#[test]
+fn of_several_fields_the_first_gives_its_tool_away() {
+    let table = detectors();
+    let via = "SIP/2.0/UDP 192.0.2.1:5060;branch=";
+    let sippts = format!("{via}{}", "a1b2c3d".repeat(11)[..71].to_owned());
+    let honest_via = format!("{via}z9hG4bK1");
+    for (names, given_away, honest, detector) in [
+        (
+            ["From", "f"],
+            "<sip:a@b>;tag=70c00e8c",
+            "<sip:a@b>;tag=1",
+            Detector::MetasploitTag,
+        ),
+        (["Via", "v"], &sippts, &honest_via, Detector::SipptsBranch),
+    ] {
+        for (first, second, expected) in [
+            (given_away, honest, Some(detector as u8)),
+            (honest, given_away, None),
+            (honest, honest, None),
+        ] {
+            for [name, other] in [names, [names[1], names[0]]] {
+                for between in ["", "Max-Forwards: 70\r\n"] {
+                    for padding in 0..2 * CHUNK {
+                        let before = format!("{START}X:{}\r\n", "x".repeat(padding));
+                        let header = format!("{name}: {first}\r\n{between}{other}: {second}\r\n");
+                        let message = format!("{before}{header}Call-ID: 1\r\n\r\n");
+                        assert_eq!(tool(&message, &table), expected, "{message:?}");
+                    }
+                }
             }
         }
     }
