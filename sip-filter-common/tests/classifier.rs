@@ -924,8 +924,8 @@ fn behind_many_lines_a_user_agent_alone_is_found() {
     for (line, few, many) in [
         ("X: 1\r\n", 40, 70),
         ("X:1\n", 40, 70),
-        ("From: a\r\n", 11, 12),
-        ("User-Agents: friendly-scanner\r\n", 11, 40),
+        ("From: a\r\n", 9, 50),
+        ("User-Agents: friendly-scanner\r\n", 11, 50),
     ] {
         for lines in (0..=few).chain([many, 80, 90, 100, 120]) {
             let before = format!("{START}{}", line.repeat(lines));
@@ -934,6 +934,13 @@ fn behind_many_lines_a_user_agent_alone_is_found() {
             assert_eq!(tool(message, &table), Some(SCANNER), "{lines} of {line:?}");
             let message = format!("{before}\r\n{agent}\r\n");
             assert_eq!(tool(message, &table), None, "a body, {lines} of {line:?}");
+            let message = format!("{before}{agent}\r\nUser-Agent: x\r\n");
+            let found = tool(message, &table);
+            assert_eq!(
+                found,
+                Some(SCANNER),
+                "another in a body, {lines} of {line:?}"
+            );
             let expected = if lines <= few { Some(PHONE) } else { None };
             let message = format!("{before}From: <sip:scan@a>\r\n\r\n");
             assert_eq!(tool(message, &table), expected, "From, {lines} of {line:?}");
@@ -941,19 +948,21 @@ fn behind_many_lines_a_user_agent_alone_is_found() {
     }
 }
 
+/// A field of each name that signatures may be about, as an honest phone has it.
+const HONEST: [(&str, &str); 7] = [
+    ("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"),
+    ("From", "<sip:100@192.0.2.10>;tag=1"),
+    ("To", "<sip:100@192.0.2.10>"),
+    ("Call-ID", "1@192.0.2.1"),
+    ("CSeq", "1 OPTIONS"),
+    ("Contact", "<sip:100@192.0.2.1>"),
+    ("User-Agent", "Somephone 1.0"),
+];
+
 /// Where each field that a signature may be about was seen, no more is read: but the first of each
 /// name is looked at, wherever it stands.
 #[test]
 fn the_first_of_a_name_is_looked_at_wherever_it_stands() {
-    const HONEST: [(&str, &str); 7] = [
-        ("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1"),
-        ("From", "<sip:100@192.0.2.10>;tag=1"),
-        ("To", "<sip:100@192.0.2.10>"),
-        ("Call-ID", "1@192.0.2.1"),
-        ("CSeq", "1 OPTIONS"),
-        ("Contact", "<sip:100@192.0.2.1>"),
-        ("User-Agent", "Somephone 1.0"),
-    ];
     for (field, names) in NAMES {
         let table = table_of_field(field);
         let others = HONEST.into_iter().filter(|(name, _)| *name != names[0]);
@@ -968,6 +977,41 @@ fn the_first_of_a_name_is_looked_at_wherever_it_stands() {
                     &format!("\r\nX:{}\r\n\r\n", "x".repeat(700)),
                 ] {
                     let message = format!("{before}{}: {value}{after}", names[0]);
+                    assert_eq!(tool(&message, &table), expected, "{message:?}");
+                }
+            }
+        }
+    }
+}
+
+/// There is room for some lines that have a name, or seem to at first; a User-Agent is found without.
+#[test]
+fn behind_lines_that_take_up_all_room_a_user_agent_is_found() {
+    let table = table_of(&[
+        (Field::UserAgent, Match::Prefix, "friendly-scanner", SCANNER),
+        (Field::Contact, Match::Exact, "*", PHONE),
+    ]);
+    let others: String = HONEST[..6]
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    for taking in [
+        "Via: SIP/2.0/UDP 192.0.2.1\r\n",
+        "Content-Type: text/plain\r\n",
+        "Us: 1\r\n",
+        "m:  <sip:a@b>\r\n",
+        "X:\t\t\t\t\r\n",
+    ] {
+        for lines in [0, 3, 8, 12, 25, 40] {
+            for padding in (0..8).chain(200..500) {
+                let padding = "x".repeat(padding);
+                let before = format!("{START}{others}{}X:{padding}\r\n", taking.repeat(lines));
+                let agent = "User-Agent: friendly-scanner\r\n";
+                for (message, expected) in [
+                    (format!("{before}{agent}\r\n"), Some(SCANNER)),
+                    (format!("{before}{agent}Y:{padding}\r\n\r\n"), Some(SCANNER)),
+                    (format!("{before}\r\n{agent}\r\n"), None),
+                ] {
                     assert_eq!(tool(&message, &table), expected, "{message:?}");
                 }
             }
@@ -2030,6 +2074,41 @@ fn a_tag_gives_its_tool_away() {
             ] {
                 let found = classify(message.as_bytes(), &destination, &table).tool();
                 assert_eq!(found, None, "{}", message.escape_debug());
+            }
+        }
+    }
+}
+
+/// Detectors look at the first field of a name, as receivers do.
+#[test]
+fn of_several_fields_the_first_gives_its_tool_away() {
+    let table = detectors();
+    let via = "SIP/2.0/UDP 192.0.2.1:5060;branch=";
+    let sippts = format!("{via}{}", "a1b2c3d".repeat(11)[..71].to_owned());
+    let honest_via = format!("{via}z9hG4bK1");
+    for (names, given_away, honest, detector) in [
+        (
+            ["From", "f"],
+            "<sip:a@b>;tag=70c00e8c",
+            "<sip:a@b>;tag=1",
+            Detector::MetasploitTag,
+        ),
+        (["Via", "v"], &sippts, &honest_via, Detector::SipptsBranch),
+    ] {
+        for (first, second, expected) in [
+            (given_away, honest, Some(detector as u8)),
+            (honest, given_away, None),
+            (honest, honest, None),
+        ] {
+            for [name, other] in [names, [names[1], names[0]]] {
+                for between in ["", "Max-Forwards: 70\r\n"] {
+                    for padding in 0..2 * CHUNK {
+                        let before = format!("{START}X:{}\r\n", "x".repeat(padding));
+                        let header = format!("{name}: {first}\r\n{between}{other}: {second}\r\n");
+                        let message = format!("{before}{header}Call-ID: 1\r\n\r\n");
+                        assert_eq!(tool(&message, &table), expected, "{message:?}");
+                    }
+                }
             }
         }
     }

@@ -218,6 +218,7 @@ fn request(
         // fields with one name the first counts.
         if part != 0
             && work.kept(Kept::Compared) == work.kept(Kept::Candidates)
+            && !is_full(work)
             && table.needs_no_more_than(work.kept(Kept::Seen) as u64)
         {
             work.keep(Kept::IsEnded, 1);
@@ -225,7 +226,7 @@ fn request(
         }
     }
     // Where there was no room for more lines, a User-Agent may stand anywhere.
-    if work.kept(Kept::IsFull) != 0 || work.kept(Kept::Candidates) == CANDIDATES {
+    if is_full(work) {
         work.keep(Kept::Compared, work.kept(Kept::Candidates));
         work.keep(Kept::Number, 0);
         work.keep(Kept::IsEnded, 0);
@@ -255,6 +256,12 @@ fn compare(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
             break;
         }
     }
+}
+
+/// Whether there was no room for more lines or values.
+#[inline(always)]
+fn is_full(work: &Work) -> bool {
+    work.kept(Kept::IsFull) != 0 || work.kept(Kept::Candidates) == CANDIDATES
 }
 
 /// Whether a tool was found for which the packet may be dropped.

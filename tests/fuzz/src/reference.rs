@@ -30,10 +30,11 @@ const TRAILING: usize = 7;
 const CHUNK: usize = 64;
 /// The first two parts in which lines are gone through end before these chunks, and the third at
 /// the text's end.
-const PARTS: [usize; 2] = [3, 8];
+const PARTS: [usize; 2] = [3, 9];
 /// What is gone through in each part: what is taken for a line end, and chunks.
-const STEPS: usize = 24;
-/// How many values are compared.
+const STEPS: usize = 16;
+/// How many lines are looked at that seem to have a name, in each part; and how many values are compared.
+const RECORDS: usize = 10;
 const VALUES: usize = 8;
 
 /// What a payload is.
@@ -157,7 +158,7 @@ fn is_stun(payload: &[u8]) -> bool {
 fn find_tools(request: &[u8], signatures: &[Signature], answer: &mut Answer) -> Option<()> {
     let (_, uri) = split_method(request)?;
     let lines = Lines::of(request);
-    let has_room = lines.names <= VALUES;
+    let has_room = lines.records <= RECORDS && lines.values <= VALUES;
     name_tools(Field::RequestUri, uri, true, signatures, answer);
     let fields: Vec<_> = lines
         .ends
@@ -174,9 +175,7 @@ fn find_tools(request: &[u8], signatures: &[Signature], answer: &mut Answer) -> 
         let (after, value) = skip_blanks(rest);
         let is_plain = before.max(after) <= BLANKS;
         let is_alone = field == Field::UserAgent && user_agents == 1 && lines.is_first(end, field);
-        let is_looked_at = has_room && lines.is_gone_through(end, field)
-            // The search for it begins where the lines end that were gone through.
-            || is_alone && (has_room || !lines.may_be_gone_through(end));
+        let is_looked_at = is_alone || has_room && lines.is_gone_through(end, field);
         name_tools(field, value, is_plain && is_looked_at, signatures, answer);
     }
     Some(())
@@ -187,9 +186,10 @@ struct Lines<'a> {
     request: &'a [u8],
     /// The line ends behind which a line of the header begins.
     ends: Vec<usize>,
-    /// How many lines seem to have a field's name, those behind what only seems a line end and the
-    /// URI counted.
-    names: usize,
+    /// How many lines seem to have a field's name, those behind what only seems a line end counted.
+    records: usize,
+    /// How many of these may have it, and the URI.
+    values: usize,
     /// What may be taken for a line end.
     marks: Vec<usize>,
     /// By chunk, how many steps lead to its end.
@@ -208,9 +208,11 @@ impl<'a> Lines<'a> {
         let marks = request[..read].iter().enumerate();
         let marks = marks.filter_map(|(at, byte)| is_mark(*byte).then_some(at));
         let marks: Vec<usize> = marks.collect();
-        let names = marks
-            .iter()
-            .filter(|mark| may_be_name(&request[*mark + 1..]));
+        let line = |mark: &usize| &request[mark + 1..];
+        let records = marks.iter().filter(|mark| seems_name(line(mark)));
+        let records = records.count();
+        let values = marks.iter().filter(|mark| may_be_name(line(mark)));
+        let values = 1 + values.count();
         let chunks = read / CHUNK + 1;
         let steps = (1..=chunks).map(|to| {
             let marks = marks.iter().filter(|mark| **mark / CHUNK < to);
@@ -225,7 +227,8 @@ impl<'a> Lines<'a> {
         Self {
             request,
             ends: ends.collect(),
-            names: 1 + names.count(),
+            records,
+            values,
             marks,
             steps,
             parts,
@@ -248,15 +251,6 @@ impl<'a> Lines<'a> {
         let before = self.marks.iter();
         let mut before = before.filter(|mark| **mark != end && **mark / CHUNK <= end / CHUNK);
         !before.any(|mark| may_be_seen(&self.request[mark + 1..], field))
-    }
-
-    /// Whether it may be looked at, as far as the line ends before it go.
-    fn may_be_gone_through(&self, end: usize) -> bool {
-        let before = self
-            .ends
-            .iter()
-            .filter(|other| **other / CHUNK < end / CHUNK);
-        before.count() < STEPS * self.parts.len()
     }
 }
 
@@ -298,27 +292,40 @@ fn name(line: &[u8]) -> Option<(Field, &[u8])> {
     })
 }
 
-/// Whether a line that begins like this may be compared: in other bytes than its first seven it need
-/// not have the name.
+/// Whether a line that begins like this may be compared, with other bytes behind its first seven too.
 fn may_be_name(line: &[u8]) -> bool {
-    let seven = |bytes: &[u8]| bytes[..bytes.len().min(7)].to_ascii_lowercase();
     NAMES.into_iter().any(|(name, _)| {
-        let cut = name.len().min(line.len());
-        seven(&line[..cut]) == seven(&name[..cut])
+        let told = name.len().min(7).min(line.len());
+        line[..told].eq_ignore_ascii_case(&name[..told])
             && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t') | None)
     })
 }
 
-/// Whether the field may be thought to begin like this: two folded bytes tell.
+/// Whether the line begins like one of the names.
+fn seems_name(line: &[u8]) -> bool {
+    let seems = |name| b": \t".iter().any(|behind| is_alike(line, name, *behind));
+    line.len() < 2 || NAMES.into_iter().any(|(name, _)| seems(name))
+}
+
+/// Whether the field may be thought to begin like this.
 fn may_be_seen(line: &[u8], field: Field) -> bool {
-    let folded =
-        |bytes: &[u8]| -> Option<[u8; 2]> { Some([bytes.first()? & 0x1f, bytes.get(1)? & 0x5f]) };
     NAMES.into_iter().any(|(name, other)| {
         let behind = line.get(name.len()..);
         other == field
-            && folded(line) == folded(&[name, b":"].concat())
+            && is_alike(line, name, b':')
             && matches!(behind, Some([b':', b' ', value, ..]) if *value > b' ')
     })
+}
+
+/// Whether the line is taken for one with this name at first, with this byte behind the name: the first
+/// two bytes tell.
+fn is_alike(line: &[u8], name: &[u8], behind: u8) -> bool {
+    let folded = |first: u8, second: u8| [first & 0x1f, second & 0x5f];
+    let [first, second, ..] = *line else {
+        return false;
+    };
+    let other = name.get(1).copied().unwrap_or(behind);
+    folded(first, second) == folded(name[0], other)
 }
 
 /// How many folds and eights of blanks there are, those of folded lines too, and what follows them.
