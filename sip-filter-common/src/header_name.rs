@@ -105,7 +105,7 @@ pub(crate) const fn letters(first_two: u16) -> usize {
 }
 
 /// By [`letters`], the number of the one name that a line may have; 0 for most.
-pub(crate) const BY_LETTERS: [u8; LETTERS] = {
+pub(crate) static BY_LETTERS: [u8; LETTERS] = {
     let mut numbers = [0; LETTERS];
     let mut number = 1;
     while number < MANY {
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn each_name_has_letters_of_its_own() {
         let mut taken = [0_usize; LETTERS];
-        for number in 1..MANY {
-            let head = BY_NUMBER[number].head;
+        for (number, name) in BY_NUMBER.iter().enumerate().take(MANY).skip(1) {
+            let head = name.head;
             let (first, second) = ((head >> 8) as u8, (head >> 16) as u8);
             let alone = [second];
             let seconds = if second == 0 { &b": \t"[..] } else { &alone };
