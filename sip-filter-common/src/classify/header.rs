@@ -190,10 +190,30 @@ pub(super) fn find_user_agent(payload: &impl Payload, work: &mut Work, table: &S
                 break;
             }
         }
-        if payload.take(Step::IsOver(block), work, table) {
+        if work.kept(Kept::A) != 0 {
+            add_user_agent(payload, work, table);
             break;
         }
     }
+}
+
+/// Makes the User-Agent that was found all that is left to compare, unless the header ends before it.
+#[inline(always)]
+fn add_user_agent(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+    // All candidates have been compared.
+    work.keep(Kept::Candidates, 0);
+    work.keep(Kept::Compared, 0);
+    let at = work.kept(Kept::A) & MAX_OFFSET;
+    for block in payload.rolled(BLOCKS) {
+        if chunk_from_reader(work, block * BLOCK) >= at {
+            break;
+        }
+        if payload.take(Step::EndsIn(block), work, table) {
+            return;
+        }
+    }
+    let name = header_name::USER_AGENT_NAME;
+    work.add_candidate(name.field as usize, at + name.length as usize, BEFORE);
 }
 
 /// Where the chunk begins that is so many behind the one at which the reader of lines is.
@@ -230,74 +250,50 @@ pub(super) fn search(payload: &impl Payload, work: &mut Work, block: usize) -> b
 }
 
 /// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in the
-/// chunk so many behind the one at which the reader of lines is; `false` where there is none.
+/// chunk so many behind the one at which the reader of lines is: the first such line. `false` where
+/// there is none.
 #[inline(always)]
 pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> bool {
-    let to = work.kept(Kept::End);
-    find_in_chunk(payload, work, chunk_from_reader(work, chunk), to);
-    work.kept(Kept::A) != 0
-}
-
-/// Whether the search is over behind a block: where a User-Agent was found, which is all that is left
-/// to compare then, or where the header ends in the block.
-#[inline(always)]
-pub(super) fn is_over(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
-    let from = chunk_from_reader(work, block % BLOCKS * BLOCK);
-    let found = work.kept(Kept::A) & MAX_OFFSET;
-    let to = match found {
-        0 => from + BLOCK * CHUNK,
-        _ => found,
-    };
-    // All candidates have been compared.
-    work.keep(Kept::Candidates, 0);
-    work.keep(Kept::Compared, 0);
-    if ends_between(payload, work, from, to) {
-        return true;
-    }
-    if found != 0 {
-        let name = header_name::USER_AGENT_NAME;
-        work.add_candidate(name.field as usize, found + name.length as usize, BEFORE);
-    }
-    found != 0
-}
-
-/// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in
-/// the chunk at `at`: the first such line.
-///
-/// Without a choice: this is in a loop.
-#[inline(always)]
-fn find_in_chunk(payload: &impl Payload, work: &mut Work, at: usize, to: usize) {
     let name = header_name::USER_AGENT_NAME;
+    let from = chunk_from_reader(work, chunk);
+    let to = work.kept(Kept::End);
     for word in payload.rolled(CHUNK / 8) {
-        let at = payload.opaque((at + 8 * word) as u64) as usize;
+        let at = payload.opaque((from + 8 * word) as u64) as usize;
         let part = IS_PART[slot(fold(work.half(at).to_le_bytes()))] as usize;
+        if part == 0 {
+            continue;
+        }
         let at = at.wrapping_add(1).wrapping_sub(part) & MAX_OFFSET;
         let name_end = at + name.length as usize;
         let end = work.half(name_end.wrapping_sub(4));
-        let behind = IS_BEHIND[work.byte(name_end) as usize] ^ 1;
-        let is_behind_text = to.wrapping_sub(at + 1) as u64 >> 63;
-        let difference = name.difference(work.word(at), end) | u64::from(behind) | is_behind_text;
-        let is_it = payload.mask_if_0((difference | difference >> 32) & 0xffff_ffff) as usize;
-        let found = work.kept(Kept::A);
-        let is_first = payload.mask_if_0(found as u64) as usize;
-        work.keep(Kept::A, found | at & is_it & is_first);
+        let is_it = name.difference(work.word(at), end) == 0;
+        if is_it && IS_BEHIND[work.byte(name_end) as usize] != 0 && at < to {
+            work.keep(Kept::A, at);
+            break;
+        }
     }
+    work.kept(Kept::A) != 0
 }
 
-/// Whether the header ends between two places, a block apart at most.
+/// Whether the header ends in a block, before what is kept as [`Kept::A`].
 #[inline(always)]
-fn ends_between(payload: &impl Payload, work: &mut Work, from: usize, to: usize) -> bool {
+pub(super) fn ends_in(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
+    let from = chunk_from_reader(work, block % BLOCKS * BLOCK);
+    let to = work.kept(Kept::A);
     work.keep(Kept::B, 0);
-    // Of eight bytes, six may begin an empty line that ends in them.
-    for step in payload.rolled(BLOCK * CHUNK / 6 + 1) {
-        let at = payload.opaque((from + 6 * step) as u64) as usize;
+    for step in payload.rolled(BLOCK * CHUNK / 8) {
+        let at = payload.opaque((from + 8 * step) as u64) as usize;
         if at >= to {
             break;
         }
-        let bytes = work.word(at);
-        let feeds = swar::equal_exactly(bytes, b'\n');
-        let returns = swar::equal_exactly(bytes, b'\r');
-        if feeds & (feeds >> 8 | (returns >> 8) & (feeds >> 16)) != 0 {
+        let feeds = swar::equal_exactly(work.word(at), b'\n');
+        if feeds == 0 {
+            continue;
+        }
+        let next = work.word(at + 1);
+        let returns = swar::equal_exactly(next, b'\r');
+        let behind = swar::equal_exactly(work.word(at + 2), b'\n');
+        if feeds & (swar::equal_exactly(next, b'\n') | returns & behind) != 0 {
             work.keep(Kept::B, 1);
             break;
         }

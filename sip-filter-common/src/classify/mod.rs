@@ -125,14 +125,14 @@ pub enum Step {
     Search(usize),
     /// Looks closer into the chunk with this number; `true` where it was found.
     FindIn(usize),
-    /// Whether nothing is left to search behind a block.
-    IsOver(usize),
+    /// Whether the header ends in a block, before the User-Agent that was found.
+    EndsIn(usize),
 }
 
 impl Step {
     const SEARCH: u64 = 0x100;
     const FIND_IN: u64 = 0x200;
-    const IS_OVER: u64 = 0x400;
+    const ENDS_IN: u64 = 0x400;
 
     /// As a number.
     #[inline(always)]
@@ -141,15 +141,15 @@ impl Step {
             Self::Compare(candidate) => candidate as u64,
             Self::Search(block) => Self::SEARCH | block as u64,
             Self::FindIn(chunk) => Self::FIND_IN | chunk as u64,
-            Self::IsOver(block) => Self::IS_OVER | block as u64,
+            Self::EndsIn(block) => Self::ENDS_IN | block as u64,
         }
     }
 
     /// From [`Self::number`].
     #[inline(always)]
     pub const fn from_number(number: u64) -> Self {
-        if number & Self::IS_OVER != 0 {
-            Self::IsOver((number & 0xff) as usize)
+        if number & Self::ENDS_IN != 0 {
+            Self::EndsIn((number & 0xff) as usize)
         } else if number & Self::FIND_IN != 0 {
             Self::FindIn((number & 0xff) as usize)
         } else if number & Self::SEARCH != 0 {
@@ -166,7 +166,7 @@ impl Step {
             Self::Compare(candidate) => value::compare(payload, work, table, candidate),
             Self::Search(block) => header::search(payload, work, block),
             Self::FindIn(chunk) => header::find_in(payload, work, chunk),
-            Self::IsOver(block) => header::is_over(payload, work, block),
+            Self::EndsIn(block) => header::ends_in(payload, work, block),
         }
     }
 }
