@@ -527,6 +527,9 @@ impl Work {
                 if self.half(end.wrapping_sub(3)) == u32::from_le_bytes(*b"\r\n\r\n") {
                     self.keep(Kept::Read, 2 * step + 2);
                     self.keep(Kept::End, at + PAIR);
+                    // A line that is cut off here is not to go on with another packet's text.
+                    self.put(at + PAIR, swar::splat(b'\n'));
+                    self.put(at + PAIR + WORD, swar::splat(b'\n'));
                     self.keep(Kept::IsRead, 1);
                     break;
                 }
