@@ -1019,6 +1019,44 @@ fn behind_lines_that_take_up_all_room_a_user_agent_is_found() {
     }
 }
 
+/// Neither is what another packet left behind the header's end.
+#[test]
+fn a_line_cut_off_by_what_was_read_takes_no_room() {
+    let table = table_of(&[
+        (Field::UserAgent, Match::Prefix, "friendly-scanner", SCANNER),
+        (Field::From, Match::Prefix, "<sip:scan", PHONE),
+    ]);
+    for lines in 7..=10 {
+        let taking = "Us: 1\r\n".repeat(lines);
+        for (padding, tail) in
+            (0..2 * CHUNK).flat_map(|padding| (0..8).map(move |tail| (padding, tail)))
+        {
+            let tail = "t".repeat(tail);
+            let before = format!("{START}X:{}\r\n{taking}", "x".repeat(padding));
+            let body = format!("v=0\r\n{}\r\n", "s".repeat(300));
+            let found = [":", "\0", "a"].map(|left| {
+                let mut work = room();
+                for message in [
+                    format!("{START}X:{}", left.repeat(1_000)),
+                    format!("{before}From: <sip:scan@{tail}>\r\n\r\n{body}"),
+                ] {
+                    let payload = SlicePayload(message.as_bytes());
+                    let none = &Destination::NONE;
+                    let hit = classify::classify(&payload, none, &table, &mut work).hit;
+                    if message.ends_with(&body) {
+                        return hit;
+                    }
+                }
+                unreachable!("the second message ends with the body")
+            });
+            assert!(
+                found.iter().all(|hit| *hit == found[0]),
+                "{lines}, {padding}: {found:?}"
+            );
+        }
+    }
+}
+
 /// What another packet left in the room is not taken for part of this one.
 #[test]
 fn an_honest_request_is_not_named_for_what_came_before() {
