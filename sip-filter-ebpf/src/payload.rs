@@ -182,7 +182,7 @@ impl Payload for PacketPayload {
 
     #[inline(always)]
     fn take(&self, step: Step, _work: &mut Work, _table: &SignatureTable) {
-        step::sip_filter_step(step.number());
+        step::take(step);
     }
 
     #[inline(always)]

@@ -1,20 +1,62 @@
-//! Steps of the classifier that need the text alone: a function of its own in the program.
+//! Steps of the classifier that need the text alone: functions of their own in the program, of a
+//! number alone, which the verifier walks once and not at the end of each path that leads to them.
 
 use core::ops::Range;
 
-use sip_filter_common::{classify::Step, payload::Payload};
+use sip_filter_common::{
+    classify::{Step, Work},
+    payload::Payload,
+    signature::SignatureTable,
+};
 
 use crate::{maps, opaque, policy};
 
 /// Takes a step.
-///
-/// A function of a number alone, which the verifier walks once and not at the end of each path that
-/// leads to it.
+#[inline(always)]
+pub fn take(step: Step) {
+    match step {
+        Step::Compare | Step::UserAgent => sip_filter_step(step.number()),
+        Step::Contains => sip_filter_contains(0),
+        Step::Window => sip_filter_window(0),
+        Step::Place => sip_filter_place(0),
+    };
+}
+
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn sip_filter_step(number: u64) -> u64 {
+extern "C" fn sip_filter_step(number: u64) -> u64 {
     if let Some(work) = maps::work() {
+        // Not before: the compiler would have all that follows once for each step.
         Step::from_number(number).take(&NoPayload, work, policy::signatures());
+    }
+    0
+}
+
+// Whatever their number is, these do the same.
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_contains(_: u64) -> u64 {
+    take_here(Step::Contains)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_window(_: u64) -> u64 {
+    take_here(Step::Window)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_place(_: u64) -> u64 {
+    take_here(Step::Place)
+}
+
+/// Takes a step in the function that is the step's own.
+#[inline(always)]
+fn take_here(step: Step) -> u64 {
+    if let Some(work) = maps::work() {
+        step.take(&NoPayload, work, policy::signatures());
     }
     0
 }
@@ -70,6 +112,11 @@ impl Payload for NoPayload {
     #[inline(always)]
     fn opaque(&self, number: u64) -> u64 {
         opaque::constant(number as usize) as u64
+    }
+
+    #[inline(always)]
+    fn take(&self, step: Step, _work: &mut Work, _table: &SignatureTable) {
+        take(step);
     }
 
     #[inline(always)]

@@ -9,6 +9,7 @@
 //! compared at once: most tools say who they are in one of the first lines, and then nothing else
 //! need be read.
 
+mod contains;
 mod header;
 mod marks;
 mod start_line;
@@ -121,15 +122,21 @@ pub enum Step {
     Compare,
     /// Looks for a User-Agent behind more lines than are read for all fields, and compares it.
     UserAgent,
+    /// Searches for what a value contains.
+    Contains,
+    /// Takes that search to the next place at which a pattern may stand, and compares it.
+    Window,
+    /// Finds out whether a pattern that was found stands in its field.
+    Place,
 }
 
 impl Step {
-    /// As a number.
+    /// As a number, of a step that is none of the search for what a value contains.
     #[inline(always)]
     pub const fn number(self) -> u64 {
         match self {
             Self::Compare => 0,
-            Self::UserAgent => 1,
+            _ => 1,
         }
     }
 
@@ -145,6 +152,12 @@ impl Step {
     /// Takes it. The payload is asked for nothing that it holds.
     #[inline(always)]
     pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
+        match self {
+            Self::Compare | Self::UserAgent => {}
+            Self::Contains => return contains::search(payload, work, table),
+            Self::Window => return contains::look(payload, work, table),
+            Self::Place => return contains::judge(payload, work, table),
+        }
         if self == Self::UserAgent {
             header::find_user_agent(payload, work);
         }
@@ -216,6 +229,9 @@ fn request(
     if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
         work.copy(payload);
         payload.take(Step::UserAgent, work, table);
+    }
+    if table.has_contained() && !is_hostile(work) {
+        contains::find(payload, work, table);
     }
     if !is_hostile(work) && marks::may_be_there(payload, work) {
         work.copy(payload);

@@ -172,6 +172,30 @@ pub(super) enum Kept {
     E,
     /// Where the request URI begins.
     Uri,
+    /// Of the search for what a value contains: up to where it goes.
+    Reach,
+    /// The eight bytes that are searched next.
+    Next,
+    /// All ones until the header's end was found, and then 0.
+    HeaderEnds,
+    /// Where the window stands that is looked at.
+    Window,
+    /// What is filed by it and was not compared yet.
+    Filed,
+    /// The same of the window behind it.
+    FiledBehind,
+    /// The number plus one of the entry whose pattern stands somewhere; 0 for none.
+    Entry,
+    /// Where that stands.
+    Start,
+    /// The line feed before the field that was found last.
+    Line,
+    /// Up to where it is known that no other field begins.
+    LineReach,
+    /// Where the request URI ends; 0 while that is not known.
+    UriEnd,
+    /// Not 0 once the search is over.
+    IsSearched,
 }
 
 impl Work {
@@ -202,6 +226,13 @@ impl Work {
                 .cast::<u64>()
                 .read_unaligned()
         }
+    }
+
+    /// Eight bytes of the text, so many bytes behind `at`, below 32: one mask will do for several.
+    #[inline(always)]
+    pub(super) fn word_after(&self, at: usize, bytes: usize) -> u64 {
+        // SAFETY: more than 40 bytes follow the last offset.
+        unsafe { self.pointer(at).add(bytes).cast::<u64>().read_unaligned() }
     }
 
     /// Four bytes of the text from `at`.

@@ -70,7 +70,8 @@ fn compare_chain(
         let (number, next) = table.link(link);
         link = next;
         let entry = table.entry(number);
-        let mut difference = (entry.field as usize ^ field) as u64 | entry.difference(0, work.word(at));
+        let mut difference =
+            (entry.field as usize ^ field) as u64 | entry.difference(0, work.word(at));
         if difference != 0 {
             continue;
         }
@@ -92,7 +93,7 @@ fn compare_chain(
 /// Keeps as [`Kept::A`] where the value begins of a field whose name ends at `name_end`; 0 where no
 /// colon follows, or too many blanks do.
 #[inline(always)]
-fn begin(payload: &impl Payload, work: &mut Work, field: usize, name_end: usize) {
+pub(super) fn begin(payload: &impl Payload, work: &mut Work, field: usize, name_end: usize) {
     work.keep(Kept::A, name_end);
     if field == Field::RequestUri as usize {
         return;
