@@ -167,7 +167,8 @@ pub enum TableError {
     TooShort,
     /// The pattern is longer than [`MAX_PATTERN`] bytes.
     TooLong,
-    /// The pattern holds a byte that no value can: a zero byte, CR or LF.
+    /// The pattern holds a byte that no value can: a zero byte, CR or LF; or a blank, of what a request
+    /// URI is to contain.
     Unmatchable,
     /// The pattern begins with a blank, with which no value begins.
     BeginsWithBlank,
@@ -190,7 +191,10 @@ impl core::fmt::Display for TableError {
                  it too; make it longer, or exact"
             ),
             Self::TooLong => write!(f, "the pattern is longer than {MAX_PATTERN} bytes"),
-            Self::Unmatchable => write!(f, "the pattern holds a zero byte or a line end"),
+            Self::Unmatchable => write!(
+                f,
+                "the pattern holds a zero byte or a line end, or a request URI is to contain a blank"
+            ),
             Self::BeginsWithBlank => {
                 write!(f, "the pattern begins with a blank, which no value does")
             }
@@ -206,8 +210,8 @@ impl core::fmt::Display for TableError {
             ),
             Self::ChainTooLong => write!(
                 f,
-                "more than {MAX_CHAIN} patterns of the field begin with the same bytes, or have \
-                 nothing but the same bytes"
+                "more than {MAX_CHAIN} patterns of the field begin with the same bytes, or share all \
+                 bytes by which a value may contain them"
             ),
         }
     }
@@ -659,6 +663,9 @@ pub fn check(field: Field, how: Match, pattern: &[u8]) -> Result<(), TableError>
         return Err(TableError::Unmatchable);
     }
     match how {
+        Match::Contains if field == Field::RequestUri && pattern.contains(&b' ') => {
+            Err(TableError::Unmatchable)
+        }
         Match::Contains if pattern.len() < MIN_CONTAINS => Err(TableError::TooShortToContain),
         Match::Prefix if pattern.len() < MIN_PREFIX => Err(TableError::TooShort),
         Match::Exact | Match::Prefix if matches!(field, Field::Any | Field::Body) => {

@@ -55,7 +55,7 @@ fn find(table: &SignatureTable, payload: &[u8]) -> Option<usize> {
 }
 
 fn scanner(number: usize) -> Found {
-    Found::new(u8::try_from(number % 64).unwrap(), Kind::Scanner)
+    Found::new((number % 64) as u8, Kind::Scanner)
 }
 
 /// A table of patterns that a field contains.
@@ -64,7 +64,7 @@ fn table(patterns: &[(Field, &str)]) -> Box<SignatureTable> {
     for (number, (field, pattern)) in patterns.iter().enumerate() {
         table
             .insert(
-                u16::try_from(number).unwrap(),
+                number as u16,
                 *field,
                 Match::Contains,
                 pattern.as_bytes(),
@@ -94,7 +94,7 @@ fn filler(length: usize) -> String {
 /// A pattern of so many bytes, of which no seven are alike.
 fn pattern(length: usize) -> String {
     let bytes = (0..).flat_map(|number| format!("{number:02}x").into_bytes());
-    String::from_utf8(bytes.take(length).collect()).unwrap()
+    bytes.take(length).map(char::from).collect()
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn patterns_of_each_length_are_found_at_each_place() {
                 for at in place..value.len() {
                     let mut other = value.clone().into_bytes();
                     other[at] ^= 1;
-                    let missed = text(str::from_utf8(&other).unwrap());
+                    let missed = text(&String::from_utf8_lossy(&other));
                     assert_eq!(find(&table, missed.as_bytes()), None, "{missed}");
                 }
             }
@@ -445,10 +445,7 @@ fn of_several_what_may_be_dropped_goes_first() {
 
 /// Eight digits that no other number below [`MAX_SIGNATURES`] shares four of.
 fn digits(number: usize) -> String {
-    format!(
-        "{:08x}",
-        u32::try_from(number).unwrap().wrapping_mul(0x9e37_79b1)
-    )
+    format!("{:08x}", (number as u32).wrapping_mul(0x9e37_79b1))
 }
 
 #[test]
@@ -485,6 +482,7 @@ fn patterns_that_cannot_be_are_refused() {
         (Field::Any, "abcdef\r", TableError::Unmatchable),
         (Field::Any, "abc\ndef", TableError::Unmatchable),
         (Field::Any, "abc\0def", TableError::Unmatchable),
+        (Field::RequestUri, "sip:a b", TableError::Unmatchable),
     ] {
         let added = table.insert(0, field, Match::Contains, text.as_bytes(), scanner(0));
         assert_eq!(added, Err(expected), "{field:?} {text:?}");
@@ -534,15 +532,9 @@ fn stands(text: &[u8], field: Field, pattern: &str) -> bool {
             let name = before[..colon].trim_ascii();
             let blanks = before[colon + 1..].iter().all(u8::is_ascii_whitespace);
             let begins = !(blanks && is_blank(text.get(start)));
-            let names = HEADERS
-                .iter()
-                .find(|(field, _)| *field == header)
-                .unwrap()
-                .1;
-            begins
-                && names
-                    .iter()
-                    .any(|one| one.as_bytes().eq_ignore_ascii_case(name))
+            let names = HEADERS.iter().find(|(field, _)| *field == header);
+            let is_it = |one: &&str| one.as_bytes().eq_ignore_ascii_case(name);
+            begins && names.is_some_and(|(_, names)| names.iter().any(is_it))
         }
     })
 }
@@ -555,7 +547,7 @@ impl Random {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ mixed >> 31) % limit as u64).unwrap()
+        ((mixed ^ mixed >> 31) % limit as u64) as usize
     }
 
     fn of<'a>(&mut self, all: &[&'a str]) -> &'a str {
@@ -604,6 +596,8 @@ fn what_is_put_together_at_random_is_found_as_the_slow_way_finds_it() {
     let tables: Vec<_> = Field::ALL
         .iter()
         .flat_map(|field| PATTERNS.map(|pattern| (*field, pattern)))
+        // No request URI holds a blank.
+        .filter(|(field, pattern)| *field != Field::RequestUri || !pattern.contains(' '))
         .map(|one| (one, table(&[one])))
         .collect();
     let mut found = 0;
