@@ -4,6 +4,10 @@
 //! their first bytes, and a look at what is filed by four bytes of a value nearly always ends the
 //! matter: so the cost of a look-up does not depend on how many signatures there are. Which names of
 //! fields are looked for at all is a part of the table: a field without signatures costs nothing.
+//!
+//! What a value contains is found by windows of four bytes, at every multiple of four of the text:
+//! wherever a pattern stands, one of four windows in a row of it stands at such a place. All four are
+//! filed, and of nearly every window of a text one look tells that nothing is filed like it.
 
 use crate::{
     field::{Detector, Field, Match},
@@ -18,6 +22,9 @@ pub const MAX_SIGNATURES: usize = 512;
 pub const MAX_PATTERN: usize = 64;
 /// The shortest pattern that a value may begin with, in bytes.
 pub const MIN_PREFIX: usize = 3;
+/// The shortest pattern that a value may contain, in bytes: wherever it stands, a window of four
+/// bytes at a multiple of four is wholly its own. Shorter ones stand in ordinary traffic too.
+pub const MIN_CONTAINS: usize = WINDOW + PHASES - 1;
 /// How many patterns with the same key a look-up goes through.
 pub const MAX_CHAIN: usize = 16;
 
@@ -28,6 +35,15 @@ const NONE: u16 = 0;
 
 /// How many bytes of a value it is filed by.
 const KEY: usize = 4;
+
+/// How many bytes of a text are looked up at once for what it contains, and from how many to how many.
+pub(crate) const WINDOW: usize = 4;
+/// At how many places a pattern may begin, seen from the windows of a text.
+const PHASES: usize = WINDOW;
+/// How many chains there are of what is filed by windows.
+const WINDOW_HEADS: usize = 16384;
+/// Each pattern is filed by so many windows.
+const FILED: usize = MAX_SIGNATURES * PHASES;
 
 /// Behind how many bytes of a field's value those stand that it is filed by. What nearly all values
 /// of a field begin with tells nothing: `sip:`, `<sip:`, and in a Via `SIP/2.0/UDP `.
@@ -129,7 +145,8 @@ pub(crate) struct Entry {
     /// Of each word the bytes in lower case, and the bits that make the packet's letters lower
     /// case. Behind the pattern's end both are all ones, so that whatever stands there is equal.
     words: [[u64; 2]; WORDS],
-    reserved: u16,
+    /// Not 0 where the pattern may stand anywhere in the value.
+    is_contained: u16,
     /// The pattern's length in bytes; 0 in an entry that is free.
     pub(crate) length: u8,
     pub(crate) field: u8,
@@ -150,13 +167,15 @@ pub enum TableError {
     TooShort,
     /// The pattern is longer than [`MAX_PATTERN`] bytes.
     TooLong,
-    /// The pattern holds a byte that no value can: a zero byte, CR or LF.
+    /// The pattern holds a byte that no value can: a zero byte, CR or LF; or a blank, of what a request
+    /// URI is to contain.
     Unmatchable,
     /// The pattern begins with a blank, with which no value begins.
     BeginsWithBlank,
-    /// Patterns that stand anywhere in a value are not looked for yet; and a body and a whole
-    /// message have no beginning to compare with.
-    NotYet,
+    /// What a value is to contain is shorter than [`MIN_CONTAINS`] bytes.
+    TooShortToContain,
+    /// A body and a whole message have no beginning to compare with.
+    NoBeginning,
     /// More than [`MAX_CHAIN`] patterns share a key.
     ChainTooLong,
 }
@@ -172,17 +191,27 @@ impl core::fmt::Display for TableError {
                  it too; make it longer, or exact"
             ),
             Self::TooLong => write!(f, "the pattern is longer than {MAX_PATTERN} bytes"),
-            Self::Unmatchable => write!(f, "the pattern holds a zero byte or a line end"),
+            Self::Unmatchable => write!(
+                f,
+                "the pattern holds a zero byte or a line end, or a request URI is to contain a blank"
+            ),
             Self::BeginsWithBlank => {
                 write!(f, "the pattern begins with a blank, which no value does")
             }
-            Self::NotYet => write!(
+            Self::TooShortToContain => write!(
                 f,
-                "match contains, which fields body and any go with, is not there yet"
+                "what a value contains has at least {MIN_CONTAINS} bytes, or it would be found in \
+                 ordinary traffic"
+            ),
+            Self::NoBeginning => write!(
+                f,
+                "a body and a whole message have no beginning to compare with; they may contain the \
+                 pattern"
             ),
             Self::ChainTooLong => write!(
                 f,
-                "more than {MAX_CHAIN} patterns of the field begin with the same bytes"
+                "more than {MAX_CHAIN} patterns of the field begin with the same bytes, or share all \
+                 bytes by which a value may contain them"
             ),
         }
     }
@@ -198,6 +227,47 @@ struct Link {
     entry: u16,
     /// The next link plus one, [`NONE`] at the end.
     next: u16,
+}
+
+/// A pattern filed by one of its windows, and what else is filed like it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filed {
+    /// The window, folded.
+    pub(crate) window: u32,
+    /// The entry's number plus one, and how far behind the pattern's beginning the window stands,
+    /// times [`Self::PHASE`].
+    entry: u16,
+    /// The next one plus one, [`NONE`] at the end.
+    next: u16,
+}
+
+impl Filed {
+    const NONE: Self = Self {
+        window: 0,
+        entry: NONE,
+        next: NONE,
+    };
+    /// A power of two above [`MAX_SIGNATURES`].
+    const PHASE: u16 = 1024;
+
+    /// The entry's number plus one.
+    #[inline(always)]
+    pub(crate) fn entry(self) -> usize {
+        (self.entry % Self::PHASE) as usize
+    }
+
+    /// How far behind the pattern's beginning the window stands, in bytes.
+    #[inline(always)]
+    pub(crate) fn phase(self) -> usize {
+        (self.entry / Self::PHASE) as usize
+    }
+
+    /// The next one plus one; 0 at the end.
+    #[inline(always)]
+    pub(crate) fn next(self) -> usize {
+        self.next as usize
+    }
 }
 
 /// What is to be done with a line that begins like a name: all 0 where nothing is.
@@ -282,6 +352,12 @@ pub struct SignatureTable {
     short: [u16; 16],
     /// The bits of all fields that are looked for.
     needed: u64,
+    /// [`Self::IN_HEADER`] and [`Self::BEHIND_HEADER`] where there are patterns that stand anywhere in
+    /// a value.
+    contained: u64,
+    /// By [`window_place`]: the first one plus one of what is filed.
+    window_heads: [u16; WINDOW_HEADS],
+    filed: [Filed; FILED],
     /// By [`letters`](header_name::letters) of a line's first two bytes.
     lines: [Line; LETTERS],
     /// By [`place`]: the first link plus one.
@@ -293,12 +369,18 @@ pub struct SignatureTable {
 const _: () = {
     assert!(size_of::<Entry>() == 16 * WORDS + 8);
     assert!(size_of::<Line>() == 4);
+    assert!(size_of::<Filed>() == 8);
+    assert!(MAX_SIGNATURES < Filed::PHASE as usize);
+    assert!((MAX_PATTERN - WINDOW) * Filed::PHASE as usize + MAX_SIGNATURES <= u16::MAX as usize);
     assert!(Detector::COUNT <= 16 && Field::COUNT <= 16 && Field::HEADERS <= 8);
     assert!(
         size_of::<SignatureTable>()
             == 64
                 + 32
                 + 8
+                + 8
+                + 2 * WINDOW_HEADS
+                + 8 * FILED
                 + 4 * LETTERS
                 + 2 * HEADS
                 + 4 * LINKS
@@ -356,6 +438,9 @@ impl SignatureTable {
         detectors: [Hit::NONE; 16],
         short: [NONE; 16],
         needed: needed(0),
+        contained: 0,
+        window_heads: [NONE; WINDOW_HEADS],
+        filed: [Filed::NONE; FILED],
         lines: lines(0, 0),
         heads: [NONE; HEADS],
         links: [Link {
@@ -364,7 +449,7 @@ impl SignatureTable {
         }; LINKS],
         entries: [Entry {
             words: [[u64::MAX; 2]; WORDS],
-            reserved: 0,
+            is_contained: 0,
             length: 0,
             field: 0,
             found: 0,
@@ -378,7 +463,9 @@ impl SignatureTable {
     }
 
     /// Adds a pattern under a number of its own, in any case. Of two patterns that a value begins
-    /// with, the longer one names it, as a rule, and of equally long ones the first.
+    /// with, the longer one names it, as a rule, and of equally long ones the first. What a value
+    /// contains is looked for last, and which of several is found is not said; but what may be dropped
+    /// goes before what only counts.
     ///
     /// # Errors
     ///
@@ -408,7 +495,7 @@ impl SignatureTable {
         let free = self.entries[at];
         self.entries[at] = Entry {
             words,
-            reserved: 0,
+            is_contained: u16::from(how == Match::Contains),
             length: pattern.len() as u8,
             field: field as u8,
             found: found.word(),
@@ -427,11 +514,17 @@ impl SignatureTable {
     fn file(&mut self) -> Result<(), TableError> {
         self.short = [NONE; 16];
         self.heads = [NONE; HEADS];
-        let (mut fields, mut always, mut used) = (0_u16, 0_u16, 0);
+        self.contained = 0;
+        self.window_heads = [NONE; WINDOW_HEADS];
+        let (mut fields, mut always, mut used, mut filed) = (0_u16, 0_u16, 0, 0);
         for length in 1..=MAX_PATTERN {
             for number in (0..MAX_SIGNATURES).rev() {
                 let entry = self.entries[number];
                 if usize::from(entry.length) != length {
+                    continue;
+                }
+                if entry.is_contained != 0 {
+                    self.file_windows(number, &mut filed)?;
                     continue;
                 }
                 fields |= 1 << entry.field;
@@ -449,6 +542,48 @@ impl SignatureTable {
         self.lines = lines(fields, always);
         self.needed = needed(fields);
         Ok(())
+    }
+
+    /// Files an entry by four windows in a row: those of its bytes by which the least is filed so far,
+    /// so that patterns that begin alike are filed by what they do not share.
+    fn file_windows(&mut self, number: usize, filed: &mut usize) -> Result<(), TableError> {
+        let entry = self.entries[number];
+        let beginnings = 0..=usize::from(entry.length) - MIN_CONTAINS;
+        let longest = |first: &usize| {
+            let windows = (*first..).take(PHASES).map(|phase| entry.window(phase));
+            windows.map(|window| self.chain(window)).max()
+        };
+        let first = beginnings.min_by_key(longest).unwrap_or(0);
+        for phase in (first..).take(PHASES) {
+            let window = entry.window(phase);
+            if self.chain(window) == MAX_CHAIN || *filed == FILED {
+                return Err(TableError::ChainTooLong);
+            }
+            let head = &mut self.window_heads[window_place(window)];
+            self.filed[*filed] = Filed {
+                window,
+                entry: number as u16 + 1 + phase as u16 * Filed::PHASE,
+                next: *head,
+            };
+            *filed += 1;
+            *head = *filed as u16;
+        }
+        self.contained |= if matches!(Field::from_u8(entry.field), Some(Field::Body | Field::Any)) {
+            Self::BEHIND_HEADER
+        } else {
+            Self::IN_HEADER
+        };
+        Ok(())
+    }
+
+    /// How much is filed like this window.
+    fn chain(&self, window: u32) -> usize {
+        let (mut at, mut length) = (self.window_heads[window_place(window)], 0);
+        while at != NONE {
+            at = self.filed[usize::from(at - 1)].next;
+            length += 1;
+        }
+        length
     }
 }
 
@@ -477,6 +612,13 @@ fn link(
 }
 
 impl Entry {
+    /// The pattern's window behind so many bytes, folded.
+    fn window(&self, phase: usize) -> u32 {
+        let word = |number: usize| u128::from(self.words[number % WORDS][0]);
+        let words = word(phase / 8) | word(phase / 8 + 1) << 64;
+        (words >> (8 * (phase % 8))) as u32 | FOLD
+    }
+
     /// Says each key by which a value may be filed that begins with the pattern; `false` if these are
     /// too many.
     fn each_key(
@@ -540,10 +682,13 @@ pub fn check(field: Field, how: Match, pattern: &[u8]) -> Result<(), TableError>
         return Err(TableError::Unmatchable);
     }
     match how {
-        Match::Contains => Err(TableError::NotYet),
+        Match::Contains if field == Field::RequestUri && pattern.contains(&b' ') => {
+            Err(TableError::Unmatchable)
+        }
+        Match::Contains if pattern.len() < MIN_CONTAINS => Err(TableError::TooShortToContain),
         Match::Prefix if pattern.len() < MIN_PREFIX => Err(TableError::TooShort),
         Match::Exact | Match::Prefix if matches!(field, Field::Any | Field::Body) => {
-            Err(TableError::NotYet)
+            Err(TableError::NoBeginning)
         }
         Match::Exact | Match::Prefix if matches!(pattern[0], b' ' | b'\t') => {
             Err(TableError::BeginsWithBlank)
@@ -609,6 +754,35 @@ impl SignatureTable {
         (entry as usize, next as usize)
     }
 
+    /// Patterns of header fields or the request URI.
+    const IN_HEADER: u64 = 1;
+    /// Patterns that may stand behind the header.
+    const BEHIND_HEADER: u64 = 2;
+
+    /// Whether there are patterns that may stand anywhere in a value.
+    #[inline(always)]
+    pub(crate) fn has_contained(&self) -> bool {
+        self.contained != 0
+    }
+
+    /// Whether there are such that may stand behind the header.
+    #[inline(always)]
+    pub(crate) fn looks_behind_header(&self) -> bool {
+        self.contained & Self::BEHIND_HEADER != 0
+    }
+
+    /// The first one plus one of what is filed like a window; 0 for nothing, as nearly always.
+    #[inline(always)]
+    pub(crate) fn window_head(&self, window: u32) -> usize {
+        self.window_heads[window_place(window | FOLD)] as usize
+    }
+
+    /// What is filed, from its number plus one.
+    #[inline(always)]
+    pub(crate) fn filed(&self, number: usize) -> Filed {
+        self.filed[number.wrapping_sub(1) % FILED]
+    }
+
     /// An entry, from its number plus one.
     #[inline(always)]
     pub(crate) fn entry(&self, number: usize) -> &Entry {
@@ -637,11 +811,18 @@ const fn needed(fields: u16) -> u64 {
     (((fields | NOTED) >> 1) & 0x7f) as u64
 }
 
+/// The place of what is filed by a folded window.
+#[inline(always)]
+fn window_place(window: u32) -> usize {
+    (window.wrapping_mul(MULTIPLIER) >> (32 - WINDOW_HEADS.ilog2())) as usize
+}
+
+/// Fibonacci hashing: 2^32 / phi.
+const MULTIPLIER: u32 = 0x9e37_79b1;
+
 /// The place of what is filed by four bytes of a value of the field with this [`bit`].
 #[inline(always)]
 fn place(bit: u32, key: u32) -> usize {
-    // Fibonacci hashing: the multiplier is 2^32 / phi.
-    const MULTIPLIER: u32 = 0x9e37_79b1;
     (((key | FOLD) ^ bit).wrapping_mul(MULTIPLIER) >> (32 - HEADS.ilog2())) as usize
 }
 

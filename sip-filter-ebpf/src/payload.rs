@@ -155,7 +155,7 @@ impl Payload for PacketPayload {
 
     #[inline(always)]
     fn take(&self, step: Step, _work: &mut Work, _table: &SignatureTable) -> bool {
-        step::sip_filter_step(step.number()) != 0
+        step::take(step)
     }
 
     #[inline(always)]

@@ -1,20 +1,63 @@
-//! Steps of the classifier that need the text alone: a function of its own in the program.
+//! Steps of the classifier that need the text alone: functions of their own in the program, of a
+//! number alone, which the verifier walks once and not at the end of each path that leads to them.
 
 use core::ops::Range;
 
-use sip_filter_common::{classify::Step, payload::Payload};
+use sip_filter_common::{
+    classify::{Step, Work},
+    payload::Payload,
+    signature::SignatureTable,
+};
 
 use crate::{maps, opaque, policy};
 
-/// Takes a step; 0 where more of the text must be read first.
-///
-/// A function of a number alone, which the verifier walks once and not at the end of each path that
-/// leads to it.
+/// Takes a step.
+#[inline(always)]
+pub fn take(step: Step) -> bool {
+    let taken = match step {
+        Step::Contains => sip_filter_contains(0),
+        Step::Window => sip_filter_window(0),
+        Step::Place => sip_filter_place(0),
+        _ => sip_filter_step(step.number()),
+    };
+    taken != 0
+}
+
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn sip_filter_step(number: u64) -> u64 {
+extern "C" fn sip_filter_step(number: u64) -> u64 {
     match maps::work() {
+        // Not before: the compiler would have all that follows once for each step.
         Some(work) => Step::from_number(number).take(&NoPayload, work, policy::signatures()) as u64,
+        None => 1,
+    }
+}
+
+// Whatever their number is, these do the same.
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_contains(_: u64) -> u64 {
+    take_here(Step::Contains)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_window(_: u64) -> u64 {
+    take_here(Step::Window)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_place(_: u64) -> u64 {
+    take_here(Step::Place)
+}
+
+/// Takes a step in the function that is the step's own.
+#[inline(always)]
+fn take_here(step: Step) -> u64 {
+    match maps::work() {
+        Some(work) => step.take(&NoPayload, work, policy::signatures()) as u64,
         None => 1,
     }
 }
@@ -58,6 +101,11 @@ impl Payload for NoPayload {
     #[inline(always)]
     fn opaque(&self, number: u64) -> u64 {
         opaque::constant(number as usize) as u64
+    }
+
+    #[inline(always)]
+    fn take(&self, step: Step, _work: &mut Work, _table: &SignatureTable) -> bool {
+        take(step)
     }
 
     #[inline(always)]

@@ -216,14 +216,14 @@ fn place(mark: &Mark, payload: &[u8], parts: &[Part]) -> Option<Range<usize>> {
     let mut values = parts.iter().filter(is_it).filter_map(|part| match field {
         Field::RequestUri => request_uri(payload, part.at),
         Field::Body => Some(part.at..payload.len()),
-        _ => value(payload, part.at),
+        _ => value(payload, part.at, *how),
     });
     values.find_map(met)
 }
 
-/// The value of the header field that begins at `at`, without the blanks before it, as far as its
-/// first line goes.
-fn value(payload: &[u8], at: usize) -> Option<Range<usize>> {
+/// The value of the header field that begins at `at`, without the blanks before it: its first line,
+/// and for what it contains, those that go on with it too.
+fn value(payload: &[u8], at: usize, how: Match) -> Option<Range<usize>> {
     let name = payload.get(at..)?.iter().position(|byte| *byte == b':')?;
     let from = at + name + 1;
     let blanks = payload.get(from..)?.iter();
@@ -231,7 +231,19 @@ fn value(payload: &[u8], at: usize) -> Option<Range<usize>> {
         + blanks
             .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
             .count();
-    Some(at..at + line(payload, at)?.len())
+    let mut end = at + line(payload, at)?.len();
+    if how != Match::Contains {
+        return Some(at..end);
+    }
+    loop {
+        let behind = payload.get(end..)?;
+        let behind = behind.strip_prefix(b"\r").unwrap_or(behind);
+        let [b'\n', b' ' | b'\t', ..] = behind else {
+            return Some(at..end);
+        };
+        let next = payload.len() - behind.len() + 1;
+        end = next + line(payload, next)?.len();
+    }
 }
 
 /// What stands between the method and the version in the start line that begins at `at`.
@@ -400,7 +412,7 @@ mod tests {
     use super::*;
 
     const PAYLOAD: &[u8] = b"OPTIONS  sip:nm SIP/2.0\r\nv:SIP/2.0/UDP nm;branch=foo\r\n\
-        f:\r\n <sip:nm@nm>;tag=root\r\nTo: <sip:nm2@nm2>\r\ni: 50000 \r\nCSeq : 42 OPTIONS\r\n\
+        f:\r\n <sip:nm@nm>;tag=root\r\n\t;folded=yes\n ;again\r\nTo: <sip:nm2@nm2>\r\ni: 50000 \r\nCSeq : 42 OPTIONS\r\n\
         m: <sip:nm@nm>\r\nUser-Agent: Nmap NSE\r\n\r\nFrom: body\r\n";
 
     #[test]
@@ -417,6 +429,12 @@ mod tests {
             ),
             (Field::From, Match::Prefix, "<sip:nm@", Some("<sip:nm@")),
             (Field::From, Match::Contains, "tag=root", Some("tag=root")),
+            (Field::From, Match::Contains, "D=YES", Some("d=yes")),
+            (Field::From, Match::Contains, ";again", Some(";again")),
+            (Field::From, Match::Contains, "nm2@nm2", None),
+            (Field::From, Match::Contains, "from: body", None),
+            (Field::RequestUri, Match::Contains, "p:nm", Some("p:nm")),
+            (Field::RequestUri, Match::Contains, "p:nm sip", None),
             (Field::From, Match::Prefix, "body", None),
             (
                 Field::To,

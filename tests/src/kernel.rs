@@ -89,7 +89,20 @@ impl Program {
     ///
     /// Without root, or if the kernel refuses it.
     pub fn load(drop: &str, ports: &str) -> Self {
-        Self::load_as(drop, ports, false)
+        Self::load_as(Policy::new(drop, ports), false)
+    }
+
+    /// The same with these signatures in place of the built-in ones, and with `-v` if it is `verbose`.
+    ///
+    /// # Panics
+    ///
+    /// As [`Program::load`].
+    pub fn load_with(drop: &str, ports: &str, signatures: Signatures, verbose: bool) -> Self {
+        let policy = Policy {
+            signatures,
+            ..Policy::new(drop, ports)
+        };
+        Self::load_as(policy, verbose)
     }
 
     /// The same with `-v`: a longer program, for the verifier.
@@ -98,17 +111,16 @@ impl Program {
     ///
     /// As [`Program::load`].
     pub fn load_logging(drop: &str, ports: &str) -> Self {
-        Self::load_as(drop, ports, true)
+        Self::load_as(Policy::new(drop, ports), true)
     }
 
-    fn load_as(drop: &str, ports: &str, verbose: bool) -> Self {
+    fn load_as(policy: Policy, verbose: bool) -> Self {
         // SAFETY: a system call without arguments.
         let user = unsafe { libc::geteuid() };
         assert!(
             user == 0,
             "loading a BPF program needs root: run this as root"
         );
-        let policy = Policy::new(drop, ports);
         let (table, names) = policy
             .signatures
             .table(&[])

@@ -10,11 +10,13 @@ use std::{
 };
 
 use sip_filter::{
+    config::signatures::Signatures,
     replay::{Engine, Host, Kernel},
     stats::{Clock, Snapshot, WallTime},
 };
 use sip_filter_common::{
     abi::{PortCount, SourceCount, ToolCount},
+    field::Field,
     sip::MessageClass,
     verdict::Outcome,
 };
@@ -272,6 +274,12 @@ fn the_verifier_takes_the_program() {
     for (what, load) in [
         ("as it runs", Program::load as fn(&str, &str) -> Program),
         ("with -v", Program::load_logging),
+        ("looking for what values contain", |drop, ports| {
+            Program::load_with(drop, ports, contained(), false)
+        }),
+        ("looking for it with -v", |drop, ports| {
+            Program::load_with(drop, ports, contained(), true)
+        }),
     ] {
         let started = Instant::now();
         let program = load("scanners,options,malformed", "any,5060-5100,6060");
@@ -1078,6 +1086,101 @@ fn kernel_and_host_agree_on_messages_with_anything_changed() {
         let frame = Frame::to("192.0.2.10").payload(&payload).bytes();
         agree(&program, what, &payload, &frame);
     }
+}
+
+/// A scanner of its own for each field that contains a text of its own.
+fn contained() -> Signatures {
+    let entry = |field: Field| {
+        let name = field.name();
+        let pattern = text_of(field);
+        format!(
+            "[[signature]]\ntool = \"in {name}\"\nkind = \"scanner\"\nfield = \"{name}\"\n\
+             match = \"contains\"\npattern = \"{pattern}\"\n"
+        )
+    };
+    let file: String = Field::ALL.into_iter().map(entry).collect();
+    Signatures::parse(&file).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// What names the scanner of a field where it stands in it.
+fn text_of(field: Field) -> String {
+    format!("Mark-of-{}", field.name())
+}
+
+#[test]
+fn kernel_and_host_agree_on_what_a_value_contains_at_every_offset() {
+    let program = Program::load_with("scanners", PORTS, contained(), false);
+    let longest = LONGEST_FRAME - Frame::to("192.0.2.10").overhead();
+    for field in Field::ALL {
+        let text = text_of(field);
+        let name = field.name();
+        let (start, end) = match field {
+            Field::RequestUri => ("OPTIONS sip:".to_owned(), " SIP/2.0\r\n\r\n"),
+            Field::Body => ("OPTIONS sip:a SIP/2.0\r\n\r\n".to_owned(), ""),
+            Field::Any => ("OPTIONS sip:a SIP/2.0\r\nSubject: ".to_owned(), ""),
+            _ => (
+                format!("OPTIONS sip:a SIP/2.0\r\n{name}: a\r\n "),
+                "\r\n\r\nbody",
+            ),
+        };
+        let most = longest - start.len() - text.len() - end.len();
+        let far = match field {
+            // No more of a request URI is searched.
+            Field::RequestUri => 1900..1950,
+            _ => most - 100..most + 1,
+        };
+        for padding in (0..200).chain(far) {
+            let padded = "x".repeat(padding);
+            let payload = format!("{start}{padded}{text}{end}");
+            let frame = Frame::to("192.0.2.10").payload(&payload).bytes();
+            let found = program.host(payload.as_bytes()).tool();
+            let found = found.map(|found| program.tool(found.tool()).to_owned());
+            assert_eq!(found, Some(format!("in {name}")), "behind {padding} bytes");
+            agree(&program, name, payload.as_bytes(), &frame);
+            // With a byte less, the body's last may be none.
+            let payload = payload.replacen(&text, &text[1..], 1);
+            let frame = Frame::to("192.0.2.10").payload(&payload).bytes();
+            assert_eq!(program.host(payload.as_bytes()).tool(), None, "{payload}");
+            agree(&program, name, payload.as_bytes(), &frame);
+        }
+    }
+}
+
+#[test]
+fn kernel_and_host_agree_on_what_values_contain_where_anything_is_changed() {
+    const CHANGED: usize = 20_000;
+    let program = Program::load_with("scanners", PORTS, contained(), false);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
+    let mut found = 0;
+    for _ in 0..CHANGED {
+        let mut text = |field: Field| {
+            let other = Field::ALL[random.below(Field::ALL.len())];
+            match random.below(8) {
+                0 => text_of(field),
+                1 => format!("a\r\n {} b", text_of(field).to_uppercase()),
+                2 => text_of(other),
+                _ => "x".repeat(random.below(40)),
+            }
+        };
+        let header: String = Field::ALL[..Field::HEADERS - 1]
+            .iter()
+            .map(|field| format!("{}: {}\r\n", field.name(), text(*field)))
+            .collect();
+        let mut payload = format!(
+            "OPTIONS sip:{} SIP/2.0\r\nSubject: {}\r\n{header}\r\n{}",
+            text(Field::RequestUri),
+            text(Field::Any),
+            text(Field::Body)
+        )
+        .into_bytes();
+        for _ in 0..random.below(3) {
+            change(&mut payload, &mut random);
+        }
+        let frame = Frame::to("192.0.2.10").payload(&payload).bytes();
+        found += usize::from(program.host(&payload).tool().is_some());
+        agree(&program, "what values contain", &payload, &frame);
+    }
+    assert!(found > CHANGED / 4, "only {found} are found");
 }
 
 /// A readable frame with anything changed in its headers.

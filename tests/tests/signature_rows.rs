@@ -12,17 +12,6 @@ use sip_filter_tests::{
     packet::Frame,
 };
 
-/// The fields that the program reads: whoever makes it read another one adds it here.
-const FIELDS: [Field; 8] = [
-    Field::UserAgent,
-    Field::From,
-    Field::To,
-    Field::Contact,
-    Field::Via,
-    Field::CallId,
-    Field::CSeq,
-    Field::RequestUri,
-];
 /// The detectors that the program has: whoever makes it have another one adds it here.
 const DETECTORS: [Detector; Detector::COUNT] = Detector::ALL;
 
@@ -173,7 +162,7 @@ fn named(program: &Program, what: &str, payload: &[u8]) -> Option<Named> {
     })
 }
 
-/// A built-in pattern.
+/// A pattern.
 struct Pattern {
     signature: Signature,
     field: Field,
@@ -181,9 +170,31 @@ struct Pattern {
     text: String,
 }
 
-/// The built-in patterns of the fields that the program reads, or of all.
-fn patterns(only_read: bool) -> Vec<Pattern> {
-    let signatures = Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}"));
+/// The built-in signatures.
+fn built_in() -> Signatures {
+    Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// Signatures of what each field contains, of which there are none among the built-in ones.
+fn contained() -> Signatures {
+    let entry = |field: Field| {
+        let name = field.name();
+        // Nothing else is a URI.
+        let scheme = match field {
+            Field::RequestUri => "sip:",
+            _ => "",
+        };
+        format!(
+            "[[signature]]\ntool = \"in {name}\"\nkind = \"scanner\"\nfield = \"{name}\"\n\
+             match = \"contains\"\npattern = \"{scheme}Mark-of-{name}\"\n"
+        )
+    };
+    let file: String = Field::ALL.into_iter().map(entry).collect();
+    Signatures::parse(&file).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// The patterns of signatures.
+fn patterns(signatures: Signatures) -> Vec<Pattern> {
     let pattern = |signature: Signature| match signature.mark.clone() {
         Mark::Pattern {
             field,
@@ -197,10 +208,7 @@ fn patterns(only_read: bool) -> Vec<Pattern> {
         }),
         Mark::Detector(_) => None,
     };
-    let patterns = signatures.list.into_iter().filter_map(pattern);
-    patterns
-        .filter(|pattern| !only_read || FIELDS.contains(&pattern.field))
-        .collect()
+    signatures.list.into_iter().filter_map(pattern).collect()
 }
 
 impl Pattern {
@@ -283,6 +291,9 @@ impl Pattern {
         for (what, value) in values {
             row(what, holds(field, &value));
         }
+        if field == Field::Any {
+            return rows;
+        }
         for header in HEADERS.into_iter().filter(|header| *header != field) {
             if all
                 .iter()
@@ -292,14 +303,12 @@ impl Pattern {
             }
             row(&format!("in {}", name(header)), holds(header, text));
         }
-        if field != Field::Any {
-            row("in Subject", holds(Field::Any, text));
-        }
+        row("in Subject", holds(Field::Any, text));
         // Nothing else is a URI, so that the request would be none.
         if field != Field::RequestUri && text.starts_with("sip:") {
             row("in the request URI", holds(Field::RequestUri, text));
         }
-        if !matches!(field, Field::Body | Field::Any) {
+        if field != Field::Body {
             row("in the body", holds(Field::Body, text));
             if HEADERS.contains(&field) {
                 let line = format!("{}: {text}", name(field));
@@ -315,8 +324,21 @@ impl Pattern {
 #[test]
 fn every_pattern_names_its_tool() {
     let program = Program::load("scanners", "5060");
-    let patterns = patterns(true);
+    let patterns = patterns(built_in());
     assert!(patterns.len() > 50, "there are only {}", patterns.len());
+    all_name_their_tools(&program, &patterns);
+}
+
+#[test]
+fn what_a_field_contains_names_its_tool_and_nothing_near_it() {
+    let program = Program::load_with("scanners", "5060", contained(), false);
+    let patterns = patterns(contained());
+    assert_eq!(patterns.len(), Field::ALL.len());
+    all_name_their_tools(&program, &patterns);
+    none_is_nearly_met(&program, &patterns);
+}
+
+fn all_name_their_tools(program: &Program, patterns: &[Pattern]) {
     for pattern in patterns {
         let expected = Some(Named {
             tool: pattern.signature.tool.clone(),
@@ -324,7 +346,7 @@ fn every_pattern_names_its_tool() {
         });
         for (row, request) in pattern.meets() {
             let what = pattern.what(row);
-            assert_eq!(named(&program, &what, &request.bytes()), expected, "{what}");
+            assert_eq!(named(program, &what, &request.bytes()), expected, "{what}");
         }
     }
 }
@@ -332,12 +354,14 @@ fn every_pattern_names_its_tool() {
 #[test]
 fn no_pattern_names_its_tool_where_it_is_nearly_met() {
     let program = Program::load("scanners", "5060");
-    // Those of all fields: what is not read is not met either.
-    let patterns = patterns(false);
-    for pattern in &patterns {
-        for (row, request) in pattern.misses(&patterns) {
+    none_is_nearly_met(&program, &patterns(built_in()));
+}
+
+fn none_is_nearly_met(program: &Program, patterns: &[Pattern]) {
+    for pattern in patterns {
+        for (row, request) in pattern.misses(patterns) {
             let what = pattern.what(&row);
-            let found = named(&program, &what, &request.bytes());
+            let found = named(program, &what, &request.bytes());
             let tool = found.as_ref().map(|found| found.tool.as_str());
             assert_ne!(tool, Some(pattern.signature.tool.as_str()), "{what}");
             // Whoever else it is taken for, it is not dropped.

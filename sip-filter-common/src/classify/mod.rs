@@ -9,6 +9,7 @@
 //! compared at once: most tools say who they are in one of the first lines, and then nothing else
 //! need be read.
 
+mod contains;
 mod header;
 mod marks;
 mod start_line;
@@ -127,6 +128,12 @@ pub enum Step {
     FindIn(usize),
     /// Whether the header ends in a block, before the User-Agent that was found.
     EndsIn(usize),
+    /// Searches for what a value contains.
+    Contains,
+    /// Takes that search to the next place at which a pattern may stand, and compares it.
+    Window,
+    /// Finds out whether a pattern that was found stands in its field.
+    Place,
 }
 
 impl Step {
@@ -134,7 +141,7 @@ impl Step {
     const FIND_IN: u64 = 0x200;
     const ENDS_IN: u64 = 0x400;
 
-    /// As a number.
+    /// As a number, of a step that is none of the search for what a value contains.
     #[inline(always)]
     pub const fn number(self) -> u64 {
         match self {
@@ -142,6 +149,7 @@ impl Step {
             Self::Search(block) => Self::SEARCH | block as u64,
             Self::FindIn(chunk) => Self::FIND_IN | chunk as u64,
             Self::EndsIn(block) => Self::ENDS_IN | block as u64,
+            Self::Contains | Self::Window | Self::Place => 0,
         }
     }
 
@@ -163,11 +171,15 @@ impl Step {
     #[inline(always)]
     pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) -> bool {
         match self {
-            Self::Compare(candidate) => value::compare(payload, work, table, candidate),
-            Self::Search(block) => header::search(payload, work, block),
-            Self::FindIn(chunk) => header::find_in(payload, work, chunk),
-            Self::EndsIn(block) => header::ends_in(payload, work, block),
+            Self::Compare(candidate) => return value::compare(payload, work, table, candidate),
+            Self::Search(block) => return header::search(payload, work, block),
+            Self::FindIn(chunk) => return header::find_in(payload, work, chunk),
+            Self::EndsIn(block) => return header::ends_in(payload, work, block),
+            Self::Contains => contains::search(payload, work, table),
+            Self::Window => contains::look(payload, work, table),
+            Self::Place => contains::judge(payload, work, table),
         }
+        true
     }
 }
 
@@ -200,7 +212,7 @@ fn request(
             _ => PARTS[2],
         };
         if work.kept(Kept::IsRead) == 0 {
-            work.read(payload, from, to);
+            work.read(payload, from, to, true);
             // What stands behind a name must have been read too.
             let ahead = (work.kept(Kept::IsRead) == 0) as usize;
             work.keep(Kept::Limit, work.kept(Kept::Read).wrapping_sub(ahead));
@@ -234,6 +246,9 @@ fn request(
     if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
         header::find_user_agent(payload, work, table);
         compare(payload, work, table);
+    }
+    if table.has_contained() && !is_hostile(work) {
+        contains::find(payload, work, table);
     }
     if !is_hostile(work) {
         marks::find(payload, destination, work, table);

@@ -196,7 +196,7 @@ pub struct Work {
     records: [u64; 16],
     /// Values that may begin like a pattern: field and where the name ends.
     candidates: [u64; CANDIDATES],
-    kept: [u64; 32],
+    kept: [u64; 48],
 }
 
 /// What is kept in the room from step to step.
@@ -245,6 +245,30 @@ pub(super) enum Kept {
     E,
     /// Where the request URI begins.
     Uri,
+    /// Of the search for what a value contains: up to where it goes.
+    Reach,
+    /// The eight bytes that are searched next.
+    Next,
+    /// All ones until the header's end was found, and then 0.
+    HeaderEnds,
+    /// Where the window stands that is looked at.
+    Window,
+    /// What is filed by it and was not compared yet.
+    Filed,
+    /// The same of the window behind it.
+    FiledBehind,
+    /// The number plus one of the entry whose pattern stands somewhere; 0 for none.
+    Entry,
+    /// Where that stands.
+    Start,
+    /// The line feed before the field that was found last.
+    Line,
+    /// Up to where it is known that no other field begins.
+    LineReach,
+    /// Where the request URI ends; 0 while that is not known.
+    UriEnd,
+    /// Not 0 once the search is over.
+    IsSearched,
 }
 
 impl Work {
@@ -255,7 +279,7 @@ impl Work {
         places: [Place::NOWHERE; 8],
         records: [0; 16],
         candidates: [0; CANDIDATES],
-        kept: [0; 32],
+        kept: [0; 48],
     };
 
     /// Eight bytes of the text from `at`.
@@ -276,6 +300,13 @@ impl Work {
                 .cast::<u64>()
                 .read_unaligned()
         }
+    }
+
+    /// Eight bytes of the text, so many bytes behind `at`, below 32: one mask will do for several.
+    #[inline(always)]
+    pub(super) fn word_after(&self, at: usize, bytes: usize) -> u64 {
+        // SAFETY: more than 40 bytes follow the last offset.
+        unsafe { self.pointer(at).add(bytes).cast::<u64>().read_unaligned() }
     }
 
     /// Four bytes of the text from `at`.
@@ -490,12 +521,13 @@ impl Work {
     }
 
     /// Copies the text from the pair of chunks with the number `from` up to the one before `to`, or up
-    /// to its end or the pair in which the header ends, and finds its line ends. All before was read.
+    /// to its end, and finds its line ends. All before was read. `stops` where that is the end in which
+    /// the header ends.
     ///
     /// Behind the payload's end the copy has line feeds. What is behind what was read is that of
     /// another packet.
     #[inline(always)]
-    pub(super) fn read(&mut self, payload: &impl Payload, from: usize, to: usize) {
+    pub(super) fn read(&mut self, payload: &impl Payload, from: usize, to: usize, stops: bool) {
         let payload = payload.apart();
         self.keep(Kept::B, 0);
         self.keep(Kept::Read, 2 * to);
@@ -518,7 +550,7 @@ impl Work {
             // Two line feeds, or what is taken for some, two bytes apart.
             let first_ends = first & swar::two_bytes_behind(first);
             let second_ends = second & swar::two_bytes_behind(second);
-            if first_ends | second_ends != 0 {
+            if stops && first_ends | second_ends != 0 {
                 let (ends, base) = match first_ends {
                     0 => (second_ends, at + CHUNK),
                     _ => (first_ends, at),

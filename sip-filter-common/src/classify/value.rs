@@ -95,7 +95,7 @@ fn compare_chain(
 /// Keeps as [`Kept::A`] where the value begins of a field whose name ends at `name_end`; 0 where no
 /// colon follows, or too many blanks do.
 #[inline(always)]
-fn begin(payload: &impl Payload, work: &mut Work, field: usize, name_end: usize) {
+pub(super) fn begin(payload: &impl Payload, work: &mut Work, field: usize, name_end: usize) {
     work.keep(Kept::A, name_end);
     if field == Field::RequestUri as usize {
         return;

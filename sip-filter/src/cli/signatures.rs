@@ -35,9 +35,10 @@ use crate::{
 ///   kind    = "scanner"           scanner, cracker, fuzzer, dialer: dropped by --drop scanners;
 ///                                 testtool, library: counted only
 ///   field   = "user-agent"        user-agent, from, to, contact, via, call-id, cseq: what the
-///                                 header field holds, in its compact form too; request-uri
-///   match   = "prefix"            exact, prefix; letters match in any case
-///   pattern = "friendly-scanner"  1 to 64 bytes; a prefix has at least 3
+///                                 header field holds, in its compact form too; request-uri;
+///                                 with match contains alone: body, and any for all of it
+///   match   = "prefix"            exact, prefix, contains; letters match in any case
+///   pattern = "friendly-scanner"  1 to 64 bytes; a prefix has at least 3, what is contained 7
 ///   sure    = true                the default; false: named and counted, but never dropped
 ///   note    = "where this is known from"
 ///

@@ -5,7 +5,7 @@
 use anyhow::{Result, anyhow};
 use sip_filter_common::{
     field::{Detector, Field, Match},
-    signature::{MAX_PATTERN, MIN_PREFIX},
+    signature::{MAX_PATTERN, MIN_CONTAINS, MIN_PREFIX},
     tool::Kind,
 };
 use toml::{
@@ -14,10 +14,6 @@ use toml::{
 };
 
 use super::{MAX_TOOL_NAME, Mark, Part, Place, Signature};
-
-/// The shortest pattern that a value may contain, in bytes: shorter ones stand in ordinary
-/// traffic too, and the program finds them at no price worth paying.
-const MIN_CONTAINS: usize = 7;
 
 /// The only table of a file.
 const SIGNATURE: &str = "signature";
@@ -365,15 +361,8 @@ fn possible(field: Field, how: Match, pattern: &str) -> Result<(), String> {
     if how == Match::Exact && pattern.ends_with(' ') {
         return Err("the pattern ends with a blank, which is no part of a value".to_owned());
     }
-    if contains {
-        return Err(format!(
-            "match `{}`, and fields `{}` and `{}` with it, are not there yet: use `{}` or `{}`",
-            Match::Contains.name(),
-            Field::Body.name(),
-            Field::Any.name(),
-            Match::Prefix.name(),
-            Match::Exact.name()
-        ));
+    if contains && field == Field::RequestUri && pattern.contains(' ') {
+        return Err("the pattern holds a blank, and no request URI does".to_owned());
     }
     Ok(())
 }
