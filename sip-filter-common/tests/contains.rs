@@ -355,6 +355,7 @@ fn a_body_is_what_follows_the_empty_line() {
 fn the_header_ends_at_every_place() {
     let in_field = table(&[(Field::UserAgent, PATTERN)]);
     let in_body = table(&[(Field::Body, PATTERN)]);
+    let in_both = table(&[(Field::UserAgent, PATTERN), (Field::Body, PATTERN)]);
     let line = format!("User-Agent: {PATTERN}");
     for before in 0..=2 * CHUNK {
         for end in ["\r\n\r\n", "\n\n", "\n\r\n", "\r\n\n"] {
@@ -362,9 +363,11 @@ fn the_header_ends_at_every_place() {
             let body = format!("{start}{end}{line}\r\n");
             assert_eq!(find(&in_field, body.as_bytes()), None, "{body}");
             assert_eq!(find(&in_body, body.as_bytes()), Some(0), "{body}");
+            assert_eq!(find(&in_both, body.as_bytes()), Some(1), "{body}");
             let header = format!("{start}\r\n{line}{end}");
             assert_eq!(find(&in_field, header.as_bytes()), Some(0), "{header}");
             assert_eq!(find(&in_body, header.as_bytes()), None, "{header}");
+            assert_eq!(find(&in_both, header.as_bytes()), Some(0), "{header}");
         }
     }
 }
@@ -598,7 +601,12 @@ fn what_is_put_together_at_random_is_found_as_the_slow_way_finds_it() {
         .flat_map(|field| PATTERNS.map(|pattern| (*field, pattern)))
         // No request URI holds a blank.
         .filter(|(field, pattern)| *field != Field::RequestUri || !pattern.contains(' '))
-        .map(|one| (one, table(&[one])))
+        .enumerate()
+        .map(|(number, one)| match number % 2 {
+            0 => (one, table(&[one])),
+            // What is behind the header is gone through too.
+            _ => (one, table(&[one, (Field::Body, "is never there")])),
+        })
         .collect();
     let mut found = 0;
     for _ in 0..4000 {

@@ -1148,7 +1148,7 @@ fn kernel_and_host_agree_on_what_a_value_contains_at_every_offset() {
 
 #[test]
 fn kernel_and_host_agree_on_what_values_contain_where_anything_is_changed() {
-    const CHANGED: usize = 20_000;
+    const CHANGED: usize = 10_000;
     let program = Program::load_with("scanners", PORTS, contained(), false);
     let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let mut found = 0;

@@ -254,10 +254,8 @@ fn find_uri_end(payload: &impl Payload, work: &mut Work) {
 /// places of one long line would be dear.
 #[inline(always)]
 fn find_line(payload: &impl Payload, work: &mut Work, start: usize) {
-    if start <= work.kept(Kept::Line) {
-        work.keep(Kept::Line, 0);
-        work.keep(Kept::LineReach, 0);
-    }
+    // Windows are looked at in their order, and a pattern has no line end: what was found before
+    // stands in the same field or in an earlier one.
     let known = work.kept(Kept::LineReach);
     work.keep(Kept::B, 0);
     // The pattern has no line feed, and is long enough for what is looked at of it.
