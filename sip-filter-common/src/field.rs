@@ -131,11 +131,13 @@ pub enum Detector {
     ZmapTemplate = 7,
     /// zmap's packet of seven bytes.
     ZmapBare = 8,
+    /// The CSeq, Call-ID and branch of nmap's scripts, all three.
+    NmapScript = 9,
 }
 
 impl Detector {
     /// How many detectors there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     /// Every detector, in the order of the discriminants.
     pub const ALL: [Self; Self::COUNT] = [
@@ -148,6 +150,7 @@ impl Detector {
         Self::MetasploitBranch,
         Self::ZmapTemplate,
         Self::ZmapBare,
+        Self::NmapScript,
     ];
 
     /// The name used in signature files.
@@ -162,6 +165,7 @@ impl Detector {
             Self::MetasploitBranch => "metasploit-branch",
             Self::ZmapTemplate => "zmap-template",
             Self::ZmapBare => "zmap-bare",
+            Self::NmapScript => "nmap-script",
         }
     }
 }

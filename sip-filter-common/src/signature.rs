@@ -146,7 +146,9 @@ pub(crate) struct Entry {
     /// case. Behind the pattern's end both are all ones, so that whatever stands there is equal.
     words: [[u64; 2]; WORDS],
     /// Not 0 where the pattern may stand anywhere in the value.
-    is_contained: u16,
+    is_contained: u8,
+    /// Not 0 where the request must have the shape of [`Detector::NmapScript`] too.
+    pub(crate) has_shape: u8,
     /// The pattern's length in bytes; 0 in an entry that is free.
     pub(crate) length: u8,
     pub(crate) field: u8,
@@ -450,6 +452,7 @@ impl SignatureTable {
         entries: [Entry {
             words: [[u64::MAX; 2]; WORDS],
             is_contained: 0,
+            has_shape: 0,
             length: 0,
             field: 0,
             found: 0,
@@ -458,8 +461,24 @@ impl SignatureTable {
     };
 
     /// Says what a detector names, under a number of its own among all signatures.
-    pub fn set_detector(&mut self, detector: Detector, number: u16, found: Found) {
+    ///
+    /// # Errors
+    ///
+    /// When the number is taken, or the table has no room; it is as it was then.
+    pub fn set_detector(
+        &mut self,
+        detector: Detector,
+        number: u16,
+        found: Found,
+    ) -> Result<(), TableError> {
+        /// What its CSeq begins with (nmap nselib/sip.lua): only where a request's does too is the rest
+        /// looked at.
+        const NMAP_CSEQ: &[u8] = b"1234 ";
+        if detector as u8 == Detector::NmapScript as u8 {
+            return self.insert_entry(number, Field::CSeq, Match::Prefix, NMAP_CSEQ, found, true);
+        }
         self.detectors[detector as usize] = Hit::new(found.word(), usize::from(number));
+        Ok(())
     }
 
     /// Adds a pattern under a number of its own, in any case. Of two patterns that a value begins
@@ -479,6 +498,18 @@ impl SignatureTable {
         found: Found,
     ) -> Result<(), TableError> {
         check(field, how, pattern)?;
+        self.insert_entry(number, field, how, pattern, found, false)
+    }
+
+    fn insert_entry(
+        &mut self,
+        number: u16,
+        field: Field,
+        how: Match,
+        pattern: &[u8],
+        found: Found,
+        has_shape: bool,
+    ) -> Result<(), TableError> {
         let at = usize::from(number);
         if at >= MAX_SIGNATURES || self.entries[at].length != 0 {
             return Err(TableError::Full);
@@ -495,7 +526,8 @@ impl SignatureTable {
         let free = self.entries[at];
         self.entries[at] = Entry {
             words,
-            is_contained: u16::from(how == Match::Contains),
+            is_contained: u8::from(how == Match::Contains),
+            has_shape: u8::from(has_shape),
             length: pattern.len() as u8,
             field: field as u8,
             found: found.word(),

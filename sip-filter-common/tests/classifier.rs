@@ -2037,7 +2037,8 @@ fn detectors() -> SignatureTable {
     let mut table = SignatureTable::EMPTY;
     for detector in Detector::ALL {
         let number = 100 + detector as u16;
-        table.set_detector(detector, number, Found::new(detector as u8, Kind::Scanner));
+        let found = Found::new(detector as u8, Kind::Scanner);
+        assert_eq!(table.set_detector(detector, number, found), Ok(()));
     }
     table
 }

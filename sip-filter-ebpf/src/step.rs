@@ -15,6 +15,7 @@ use crate::{maps, opaque, policy};
 #[inline(always)]
 pub fn take(step: Step) -> bool {
     let taken = match step {
+        Step::NmapScript => sip_filter_nmap(0),
         Step::Contains => sip_filter_contains(0),
         Step::Window => sip_filter_window(0),
         Step::Place => sip_filter_place(0),
@@ -34,6 +35,12 @@ extern "C" fn sip_filter_step(number: u64) -> u64 {
 }
 
 // Whatever their number is, these do the same.
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_nmap(_: u64) -> u64 {
+    take_here(Step::NmapScript)
+}
 
 #[unsafe(no_mangle)]
 #[inline(never)]

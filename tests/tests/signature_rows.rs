@@ -402,6 +402,18 @@ fn branched(request: Request, branch: &str) -> Request {
     request.with("Via", &via)
 }
 
+/// Via and Call-ID of one of nmap's scripts.
+const NMAP_VIA: &str = "SIP/2.0/UDP 192.0.2.66:40455;rport;branch=z9hG4bK8HQcLxnIMpkTxQA4JkRMdqKz4";
+const NMAP_CALL_ID: &str = "Y0VXp543frEOm_N2RJTA6dzQZGDpwpsJfDhK8aCcGHqsG4kYD3Z9WNPvUSaG";
+
+/// What the requests of nmap's scripts have in common whatever they call themselves.
+fn nmap() -> Request {
+    let request = Request::new().with("Via", NMAP_VIA);
+    request
+        .with("Call-ID", NMAP_CALL_ID)
+        .with("CSeq", "1234 OPTIONS")
+}
+
 /// Everything that SIPVicious' requests have in common, of svwar that asks for extension 100.
 fn sipvicious() -> Request {
     branched(
@@ -557,6 +569,30 @@ fn rows() -> Vec<Row> {
     row(branch, "a letter that is no digit", letter, None);
     let phone = branched(metasploit(), "z9hG4bK.0a1b2c3d;rport");
     row(branch, "linphone's, without alias", phone, None);
+
+    let script = Detector::NmapScript;
+    let named = Some(("nmap", true));
+    row(script, "CSeq, Call-ID and branch", nmap(), named);
+    row(script, "in compact form", nmap().compact(), named);
+    let request = nmap().with("CSeq", "1235 OPTIONS");
+    row(script, "another CSeq", request, None);
+    let request = nmap().with("CSeq", "12345 OPTIONS");
+    row(script, "a longer CSeq", request, None);
+    let request = nmap().with("Call-ID", &NMAP_CALL_ID[1..]);
+    row(script, "a Call-ID of 59 letters", request, None);
+    let request = nmap().with("Call-ID", &format!("a{NMAP_CALL_ID}"));
+    row(script, "a Call-ID of 61 letters", request, None);
+    let host = NMAP_CALL_ID.replacen('_', "@", 1);
+    row(
+        script,
+        "a Call-ID with a host",
+        nmap().with("Call-ID", &host),
+        None,
+    );
+    let request = branched(nmap(), "z9hG4bK8HQcLxnIMpkTxQA4JkRMdqKz4");
+    row(script, "no rport before the branch", request, None);
+    let request = nmap().with("Via", &format!("{NMAP_VIA}0"));
+    row(script, "a branch of 33 letters", request, None);
 
     let template = Detector::ZmapTemplate;
     row(template, "the template", zmap(), Some(("zmap", false)));

@@ -311,6 +311,67 @@ fn has_max_forwards_20(payload: &impl Payload, work: &mut Work) -> bool {
     work.kept(Kept::C) != 0
 }
 
+/// The length of the Call-ID of nmap's scripts, in bytes, and of what stands in a Via before and in
+/// its branch.
+const NMAP_CALL_ID: usize = 60;
+const NMAP_BRANCH: usize = 14 + 32;
+/// How far behind a Via's name that is looked for, in bytes.
+const NMAP_VIA: usize = 72;
+
+/// Whether Call-ID and branch are as nmap's scripts make them (nselib/sip.lua): sixty letters, digits
+/// and underscores without a host; and behind `;rport` the magic cookie and 25 other bytes, to the
+/// line's end.
+#[inline(always)]
+pub(super) fn is_nmap_script(payload: &impl Payload, work: &mut Work) -> bool {
+    const RPORT_BRANCH: [u64; 2] = [swar::word(b";rport;b"), swar::word(b"ranch=z9")];
+    // A blank stands behind the colon, as in whatever the scripts send.
+    let via = work.name_end(Noted::Via);
+    let call_id = work.name_end(Noted::CallId);
+    if via == 0 || call_id == 0 {
+        return false;
+    }
+    work.keep(Kept::B, 0);
+    for behind in payload.rolled(NMAP_VIA) {
+        let at = payload.opaque((via + behind) as u64) as usize;
+        if work.word(at) == RPORT_BRANCH[0] {
+            work.keep(Kept::B, at);
+            break;
+        }
+    }
+    let at = work.kept(Kept::B) & MAX_OFFSET;
+    if at == 0
+        || work.word(at + 8) != RPORT_BRANCH[1]
+        || work.word(at + 16) & swar::mask(5) != swar::word(b"hG4bK")
+        || !matches!(work.byte(at + NMAP_BRANCH), b'\r' | b'\n')
+    {
+        return false;
+    }
+    work.keep(Kept::B, 0);
+    for length in payload.rolled(NMAP_CALL_ID + 1) {
+        let at = payload.opaque((call_id + 2 + length) as u64) as usize;
+        let byte = work.byte(at);
+        if IS_NO_WORD[byte as usize] != 0 {
+            work.keep(Kept::B, length);
+            break;
+        }
+    }
+    let end = work.byte(call_id + 2 + NMAP_CALL_ID);
+    work.kept(Kept::B) == NMAP_CALL_ID && matches!(end, b'\r' | b'\n')
+}
+
+/// Not 0 for every byte but letters, digits and the underscore.
+static IS_NO_WORD: [u8; 256] = {
+    let mut others = [1; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            others[byte as usize] = 0;
+        }
+        byte += 1;
+    }
+    others
+};
+
 /// Not 0 for every byte but lower-case letters and digits.
 static IS_OTHER: [u8; 256] = {
     let mut others = [1; 256];

@@ -128,6 +128,8 @@ pub enum Step {
     FindIn(usize),
     /// Whether the header ends in a block, before the User-Agent that was found.
     EndsIn(usize),
+    /// Whether Call-ID and branch are those of nmap's scripts.
+    NmapScript,
     /// Searches for what a value contains.
     Contains,
     /// Takes that search to the next place at which a pattern may stand, and compares it.
@@ -141,7 +143,7 @@ impl Step {
     const FIND_IN: u64 = 0x200;
     const ENDS_IN: u64 = 0x400;
 
-    /// As a number, of a step that is none of the search for what a value contains.
+    /// As a number, of a step that has no function of its own.
     #[inline(always)]
     pub const fn number(self) -> u64 {
         match self {
@@ -149,7 +151,7 @@ impl Step {
             Self::Search(block) => Self::SEARCH | block as u64,
             Self::FindIn(chunk) => Self::FIND_IN | chunk as u64,
             Self::EndsIn(block) => Self::ENDS_IN | block as u64,
-            Self::Contains | Self::Window | Self::Place => 0,
+            Self::NmapScript | Self::Contains | Self::Window | Self::Place => 0,
         }
     }
 
@@ -175,6 +177,7 @@ impl Step {
             Self::Search(block) => return header::search(payload, work, block),
             Self::FindIn(chunk) => return header::find_in(payload, work, chunk),
             Self::EndsIn(block) => return header::ends_in(payload, work, block),
+            Self::NmapScript => return marks::is_nmap_script(payload, work),
             Self::Contains => contains::search(payload, work, table),
             Self::Window => contains::look(payload, work, table),
             Self::Place => contains::judge(payload, work, table),
@@ -187,7 +190,7 @@ impl Step {
 /// the first 200 bytes, and most phones in the first 500.
 const PARTS: [usize; 3] = [2, 5, text::PAIRS];
 /// How many lines of each part are looked at, and with each part what was left of the one before.
-const LINES: usize = 16;
+const LINES: [usize; 3] = [10, 16, 24];
 
 /// The tool that sent the request whose start line begins at what is kept as `B` and whose URI at
 /// `C`.
@@ -206,10 +209,10 @@ fn request(
     let payload = &payload.behind(start);
     let mut from = 0;
     for part in payload.rolled(PARTS.len()) {
-        let to = match part {
-            0 => PARTS[0],
-            1 => PARTS[1],
-            _ => PARTS[2],
+        let (to, lines) = match part {
+            0 => (PARTS[0], LINES[0]),
+            1 => (PARTS[1], LINES[1]),
+            _ => (PARTS[2], LINES[2]),
         };
         if work.kept(Kept::IsRead) == 0 {
             work.read(payload, from, to, true);
@@ -221,7 +224,7 @@ fn request(
         if part == 0 {
             header::note_uri(work, table);
         }
-        header::read(payload, work, table, LINES);
+        header::read(payload, work, table, lines);
         compare(payload, work, table);
         if is_hostile(work) || work.kept(Kept::IsEnded) != 0 {
             break;

@@ -1,6 +1,9 @@
 //! Values: where they begin and end, and which pattern they begin with.
 
-use super::text::{Kept, Work};
+use super::{
+    Step,
+    text::{Kept, Work},
+};
 use crate::{
     field::Field,
     payload::{MAX_OFFSET, Payload},
@@ -46,11 +49,22 @@ pub(super) fn compare(
     if at == 0 {
         return true;
     }
+    let before = work.kept(Kept::Hit);
+    work.keep(Kept::C, before);
     let key = work.half(at + SignatureTable::key_at(field));
     let first = table.head(signature::bit(field as u8), key);
     compare_chain(payload, work, table, (field, at), first as usize);
     let first = table.short(field);
     compare_chain(payload, work, table, (field, at), first as usize);
+    // Not in the loop, where each choice counts.
+    let (before, hit) = (work.kept(Kept::C), work.kept(Kept::Hit));
+    if hit != before {
+        let signature = Hit::from_number(hit as u64).signature();
+        if table.entry(signature + 1).has_shape != 0 && !payload.take(Step::NmapScript, work, table)
+        {
+            work.keep(Kept::Hit, before);
+        }
+    }
     true
 }
 

@@ -45,7 +45,8 @@ use crate::{
 /// In place of field, match and pattern, a shape that the program knows:
 ///
 ///   detector = "sipvicious-target"  or sipvicious-shape, sipvicious-tag, svcrack-tag, sippts-branch,
-///                                   metasploit-tag, metasploit-branch, zmap-template, zmap-bare
+///                                   metasploit-tag, metasploit-branch, zmap-template, zmap-bare,
+///                                   nmap-script
 ///
 /// For a tool and field that the file names, its signatures hold in place of the built-in ones, and
 /// so does the kind; each detector is a field of its own. An entry of tool, field or detector, and

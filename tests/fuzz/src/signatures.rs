@@ -95,7 +95,8 @@ impl Signatures {
         }
         let mut all = patterns.clone();
         for (number, detector) in (list.len() as u16..).zip(Detector::ALL) {
-            all.set_detector(detector, number, found(number));
+            all.set_detector(detector, number, found(number))
+                .unwrap_or_else(|error| panic!("{}: {error}", detector.name()));
         }
         Self {
             list,

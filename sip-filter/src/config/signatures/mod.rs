@@ -365,10 +365,7 @@ fn insert(
             how,
             pattern,
         } => table.insert(number, *field, *how, pattern.as_bytes(), found),
-        Mark::Detector(detector) => {
-            table.set_detector(*detector, number, found);
-            Ok(())
-        }
+        Mark::Detector(detector) => table.set_detector(*detector, number, found),
     }
 }
 
