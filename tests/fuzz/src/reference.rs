@@ -32,7 +32,7 @@ const CHUNK: usize = 64;
 /// the text's end.
 const PARTS: [usize; 2] = [3, 9];
 /// What is gone through in each part: what is taken for a line end, and chunks.
-const STEPS: usize = 16;
+const STEPS: [usize; 3] = [10, 16, 24];
 /// How many lines are looked at that seem to have a name, in each part; and how many values are compared.
 const RECORDS: usize = 10;
 const VALUES: usize = 8;
@@ -220,8 +220,9 @@ impl<'a> Lines<'a> {
         });
         let steps: Vec<usize> = steps.collect();
         let mut done = 0;
-        let parts = [PARTS[0], PARTS[1], usize::MAX].map(|to| {
-            done = (done + STEPS).min(steps[to.min(chunks) - 1]);
+        let ends_of_parts = [PARTS[0], PARTS[1], usize::MAX];
+        let parts = core::array::from_fn(|part| {
+            done = (done + STEPS[part]).min(steps[ends_of_parts[part].min(chunks) - 1]);
             done
         });
         Self {
