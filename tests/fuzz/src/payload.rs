@@ -87,12 +87,13 @@ impl<'a> Judge<'a> {
             "{class:?}, although it starts like SIP"
         );
 
-        // What detectors find comes last, and is of use only where nothing is to be dropped for.
+        // What detectors find comes last, and is of use only where nothing is to be dropped for; but one
+        // that begins with a text is found like a pattern.
         let all = self.classified(payload, &signatures.all);
         assert_eq!(all.class, class);
         let by_detector = all.hit.signature() >= signatures.list.len();
         assert!(
-            all.hit == hit || by_detector && hit.or(all.hit) == all.hit,
+            all.hit == hit || by_detector && (all.hit.is_hostile() || hit.or(all.hit) == all.hit),
             "{all:?} with detectors, {found:?} without: {}",
             payload.escape_ascii()
         );

@@ -33,6 +33,8 @@ const CHUNK: usize = 64;
 const PARTS: [usize; 2] = [3, 9];
 /// What is gone through in each part: what is taken for a line end, and chunks.
 const STEPS: [usize; 3] = [10, 16, 24];
+/// How many line ends are more than are ever gone through.
+const FEW: usize = 128;
 /// How many lines are looked at that seem to have a name, in each part; and how many values are compared.
 const RECORDS: usize = 10;
 const VALUES: usize = 8;
@@ -208,17 +210,22 @@ impl<'a> Lines<'a> {
         let marks = request[..read].iter().enumerate();
         let marks = marks.filter_map(|(at, byte)| is_mark(*byte).then_some(at));
         let marks: Vec<usize> = marks.collect();
+        // Of many more than are gone through nothing is demanded.
+        let few = &marks[..marks.len().min(FEW)];
+        let is_more = marks.len() > FEW;
         let line = |mark: &usize| &request[mark + 1..];
-        let records = marks.iter().filter(|mark| seems_name(line(mark)));
-        let records = records.count();
-        let values = marks.iter().filter(|mark| may_be_name(line(mark)));
-        let values = 1 + values.count();
+        let records = few.iter().filter(|mark| seems_name(line(mark)));
+        let records = records.count() + if is_more { RECORDS + 1 } else { 0 };
+        let values = few.iter().filter(|mark| may_be_name(line(mark)));
+        let values = 1 + values.count() + if is_more { VALUES } else { 0 };
         let chunks = read / CHUNK + 1;
-        let steps = (1..=chunks).map(|to| {
-            let marks = marks.iter().filter(|mark| **mark / CHUNK < to);
-            to + marks.count()
-        });
-        let steps: Vec<usize> = steps.collect();
+        let mut steps: Vec<usize> = vec![1; chunks];
+        for mark in &marks {
+            steps[mark / CHUNK] += 1;
+        }
+        for chunk in 1..chunks {
+            steps[chunk] += steps[chunk - 1];
+        }
         let mut done = 0;
         let ends_of_parts = [PARTS[0], PARTS[1], usize::MAX];
         let parts = core::array::from_fn(|part| {
