@@ -4,16 +4,16 @@
 //! It is compiled twice, for the kernel and for the host, and does the same in both. It knows
 //! nothing of sources, policy or counters.
 //!
-//! A request's text is copied and its line ends are found; then each line says which field it is,
-//! and the set of beginnings whether its value can be a tool's. The first value that can is
-//! compared at once: most tools say who they are in one of the first lines, and then nothing else
-//! need be read.
+//! A request's text is copied and its line ends are found, in parts; then each line says which field
+//! it may be, and four bytes of its value whether that can be a tool's. What can is compared before
+//! more is read: most tools say who they are in one of the first lines, and then nothing else need be.
 
 mod contains;
 mod header;
 mod marks;
 mod start_line;
 mod text;
+mod user_agent;
 mod value;
 
 use text::{CANDIDATES, Kept, MAX_TEXT};
@@ -174,9 +174,9 @@ impl Step {
     pub fn take(self, payload: &impl Payload, work: &mut Work, table: &SignatureTable) -> bool {
         match self {
             Self::Compare(candidate) => return value::compare(payload, work, table, candidate),
-            Self::Search(block) => return header::search(payload, work, block),
-            Self::FindIn(chunk) => return header::find_in(payload, work, chunk),
-            Self::EndsIn(block) => return header::ends_in(payload, work, block),
+            Self::Search(block) => return user_agent::search(payload, work, block),
+            Self::FindIn(chunk) => return user_agent::find_in(payload, work, chunk),
+            Self::EndsIn(block) => return user_agent::ends_in(payload, work, block),
             Self::NmapScript => return marks::is_nmap_script(payload, work),
             Self::Contains => contains::search(payload, work, table),
             Self::Window => contains::look(payload, work, table),
@@ -247,7 +247,7 @@ fn request(
         work.keep(Kept::IsEnded, 0);
     }
     if !is_hostile(work) && work.kept(Kept::IsEnded) == 0 {
-        header::find_user_agent(payload, work, table);
+        user_agent::find(payload, work, table);
         compare(payload, work, table);
     }
     if table.has_contained() && !is_hostile(work) {

@@ -192,9 +192,9 @@ pub struct Work {
     feeds: [Feeds; FEEDS],
     /// By a field's number.
     places: [Place; 8],
-    /// Lines that may be some that are looked for.
+    /// Lines that may be some that are looked for: see [`Record`].
     records: [u64; 16],
-    /// Values that may begin like a pattern: field and where the name ends.
+    /// Values that may begin like a pattern: field, where the name ends, and the line's chunk.
     candidates: [u64; CANDIDATES],
     kept: [u64; 48],
 }
@@ -454,7 +454,7 @@ impl Work {
     }
 
     /// Records a line that begins at `at`, if there is room. `head` is 0 where its value begins like no
-    /// pattern; then only a field that has not been noted is.
+    /// pattern.
     #[inline(always)]
     pub(super) fn record(&mut self, line: &Line, at: usize, head: u64) {
         let count = self.kept(Kept::Records);
