@@ -327,12 +327,17 @@ pub(super) fn is_nmap_script(payload: &impl Payload, work: &mut Work) -> bool {
     // A blank stands behind the colon, as in whatever the scripts send.
     let via = work.name_end(Noted::Via);
     let call_id = work.name_end(Noted::CallId);
-    if via == 0 || call_id == 0 {
+    // What has not been read is another packet's. Both stand before the CSeq, where the scripts send it.
+    let end = work.kept(Kept::End);
+    if via == 0 || call_id == 0 || call_id + 2 + NMAP_CALL_ID >= end {
         return false;
     }
     work.keep(Kept::B, 0);
     for behind in payload.rolled(NMAP_VIA) {
         let at = payload.opaque((via + behind) as u64) as usize;
+        if at + NMAP_BRANCH >= end {
+            break;
+        }
         if work.word(at) == RPORT_BRANCH[0] {
             work.keep(Kept::B, at);
             break;
