@@ -69,8 +69,7 @@ pub trait Payload: Sized {
         self.opaque(((self.opaque(number).wrapping_sub(1) as i64) >> 63) as u64)
     }
 
-    /// Takes a [`Step`] on what stands in the room to work in; `false` where more of the text must be
-    /// read first.
+    /// Takes a [`Step`] on what stands in the room to work in, and gives what that says.
     ///
     /// In the kernel a step is a function of its own, which the verifier walks once, and not once
     /// for each way that leads to it.

@@ -661,10 +661,8 @@ impl Entry {
         const ENDS: [u8; 4] = [b' ', b'\t' | 0x20, b'\r' | 0x20, b'\n' | 0x20];
         let is_uri = self.field == Field::RequestUri as u8;
         let at = Field::from_u8(self.field).map_or(0, key_at);
-        let word = |number: usize| u128::from(self.words[number][0]);
-        let head = (word(at / 8) | word(at / 8 + 1) << 64) >> (8 * (at % 8));
         let known = usize::from(self.length).saturating_sub(at).min(KEY);
-        let key = head as u32 & swar::mask(known) as u32;
+        let key = self.window(at) & swar::mask(known) as u32;
         if known == KEY {
             file(key)?;
             return Ok(true);

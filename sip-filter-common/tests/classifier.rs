@@ -2043,6 +2043,30 @@ fn detectors() -> SignatureTable {
     table
 }
 
+/// What is read of a request ends somewhere, and what stands behind that is of the request before:
+/// wherever that is, it plays no part.
+#[test]
+fn what_a_request_before_has_left_is_no_mark_of_nmap() {
+    const VIA: &str = "SIP/2.0/UDP 192.0.2.66:40455;rport;branch=z9hG4bK8HQcLxnIMpkTxQA4JkRMdqKz4";
+    const CALL_ID: &str = "Y0VXp543frEOm_N2RJTA6dzQZGDpwpsJfDhK8aCcGHqsG4kYD3Z9WNPvUSaG";
+    let table = detectors();
+    let first_two = format!("Via: {VIA}\r\nCall-ID: {CALL_ID}\r\n");
+    let message = format!("{START}{first_two}CSeq: 1234 OPTIONS\r\n\r\n");
+    assert_eq!(tool(message, &table), Some(Detector::NmapScript as u8));
+    for padding in 0..200 {
+        let padding = format!("X: {}\r\n", "x".repeat(padding));
+        // The same bytes stand here whether it is cut off or not.
+        let before =
+            format!("{START}CSeq: 1234 OPTIONS\r\nCall-ID: {CALL_ID}\r\n{padding}Via: {VIA}");
+        for length in before.len() - 40..before.len() {
+            let whole = format!("{before}\r\nX: {}\r\n\r\n", "x".repeat(400));
+            // A fresh room and a used one must agree.
+            let _ = tool(whole, &table);
+            let _ = tool(&before[..length], &table);
+        }
+    }
+}
+
 fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
