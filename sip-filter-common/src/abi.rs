@@ -5,11 +5,18 @@
 //! `repr(C)`, has no hidden padding and asserts its size; a change of any of them goes with
 //! a new [`VERSION`].
 
-use crate::{signature::MAX_SIGNATURES, sip::MessageClass, verdict::Outcome};
+use crate::{
+    lists,
+    rules::{Behaviour, Rules},
+    sender::Sent,
+    signature::MAX_SIGNATURES,
+    sip::MessageClass,
+    verdict::Outcome,
+};
 
 /// The version of everything in this module. A loader of another version does not read
 /// the maps.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The XDP program's name in the object.
 pub const PROGRAM: &str = "sip_filter";
@@ -23,6 +30,29 @@ pub mod map {
     pub const PORTS: &str = "PORTS";
     /// LRU hash from [`Address`](super::Address) to [`SourceCount`](super::SourceCount).
     pub const SOURCES: &str = "SOURCES";
+    /// Hash from [`Address`](super::Address) to [`SourceCount`](super::SourceCount): sources in
+    /// which a tool of a dropping kind or a behaviour was recognised, since then. However many
+    /// others come, none of these is forgotten; those for which there is no room are in
+    /// [`SOURCES`]. What such a source sent before is there too.
+    pub const RECOGNISED: &str = "RECOGNISED";
+    /// Hash from [`Address`](super::Address) to [`Listed`](crate::lists::Listed): single addresses
+    /// in the lists.
+    pub const LISTED: &str = "LISTED";
+    /// LPM trie from [`Prefix`](crate::lists::Prefix) to [`Listed`](crate::lists::Listed): prefixes
+    /// in the allow list.
+    pub const ALLOWED: &str = "ALLOWED";
+    /// The same for the block list.
+    pub const BLOCKED: &str = "BLOCKED";
+    /// Array of one [`ListFilter`](crate::lists::ListFilter).
+    pub const LIST_FILTER: &str = "LIST_FILTER";
+    /// LRU hash from [`Address`](super::Address) to [`Sender`](crate::sender::Sender).
+    pub const SENDERS: &str = "SENDERS";
+    /// LRU hash from [`Address`](super::Address) to [`Ban`](crate::lists::Ban).
+    pub const BANS: &str = "BANS";
+    /// Array of one `u64`, the time in nanoseconds: see [`Rules::SET_CLOCK`](crate::rules::Rules).
+    pub const CLOCK: &str = "CLOCK";
+    /// Ring buffer of [`Event`](super::Event)s.
+    pub const EVENTS: &str = "EVENTS";
     /// Array of [`ToolName`](super::ToolName): what the tool numbers mean. Written by the
     /// loader alone.
     pub const TOOLS: &str = "TOOLS";
@@ -34,7 +64,26 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
 
     /// Every map that outlives the loader.
-    pub const PINNED: [&str; 6] = [COUNTS, PORTS, SOURCES, TOOLS, NUMBERS, SETTINGS];
+    pub const PINNED: [&str; 14] = [
+        COUNTS,
+        PORTS,
+        SOURCES,
+        RECOGNISED,
+        TOOLS,
+        NUMBERS,
+        SETTINGS,
+        SENDERS,
+        BANS,
+        EVENTS,
+        LISTED,
+        ALLOWED,
+        BLOCKED,
+        LIST_FILTER,
+    ];
+
+    /// Those of them that hold the lists: made anew where the configuration changes the lists, so
+    /// that the program and its lists are replaced at once.
+    pub const LISTS: [&str; 4] = [LISTED, ALLOWED, BLOCKED, LIST_FILTER];
 }
 
 /// Names of the program's globals, set before it is loaded. The verifier sees them as
@@ -50,6 +99,10 @@ pub mod global {
     pub const PORT_SET: &str = "PORT_SET";
     /// [`SignatureTable`](crate::signature::SignatureTable).
     pub const SIGNATURES: &str = "SIGNATURES";
+    /// `u32`: [`Rules::uses`](crate::rules::Rules).
+    pub const USES: &str = "USES";
+    /// [`Rules`](crate::rules::Rules).
+    pub const RULES: &str = "RULES";
     /// `u8`: aya-log's level; 0 logs nothing.
     pub const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
 }
@@ -58,6 +111,14 @@ pub use crate::tool::MAX_TOOLS;
 
 /// How many sources are remembered unless the operator says otherwise.
 pub const DEFAULT_SOURCES: u32 = 65_536;
+
+/// How many sources may be blocked at once for what they sent unless the operator says otherwise.
+pub const DEFAULT_BANS: u32 = 16_384;
+
+/// How many bytes of events wait to be read.
+pub const EVENT_BYTES: u32 = 256 << 10;
+
+pub use lists::DEFAULT_ENTRIES;
 
 /// How many ports can have their own count: all of them.
 pub const MAX_PORTS: u32 = 65_536;
@@ -116,8 +177,16 @@ pub struct Settings {
     pub any_port: u32,
     /// How many sources are remembered.
     pub sources: u32,
+    /// How many addresses and how many prefixes of each list there is room for.
+    pub entries: u32,
+    /// How many sources may be blocked at once for what they sent.
+    pub bans: u32,
     /// When the filter was first attached: nanoseconds of the wall clock since 1970.
     pub attached_at: u64,
+    /// Tells the lists of one configuration from those of another.
+    pub lists: u64,
+    /// Limits, behaviours, escalation.
+    pub rules: Rules,
     /// The inspected ports.
     pub ports: PortSet,
 }
@@ -280,6 +349,12 @@ pub struct Counts {
     pub tools: ToolCounts,
     /// Packets that each signature named, by its number. What they mean is in [`map::NUMBERS`].
     pub hits: [u64; MAX_SIGNATURES],
+    /// By behaviour, packets that were a part of it.
+    pub behaviours: [ToolCount; Behaviour::COUNT],
+    /// How many times a source was blocked for what it sent.
+    pub escalations: u64,
+    /// The packet that is being judged.
+    pub sent: Sent,
     /// By destination port, at [`PortPlace::of`]. A port whose place another one has taken is
     /// counted in [`map::PORTS`].
     pub ports: [PortPlace; PORT_PLACES],
@@ -313,6 +388,25 @@ impl Address {
             mapped << 32 | address as u64
         };
         Self { words: [0, low] }
+    }
+
+    /// From sixteen bytes in network order.
+    pub fn from_octets(octets: [u8; 16]) -> Self {
+        let word = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&octets[at..at + 8]);
+            u64::from_ne_bytes(bytes)
+        };
+        Self {
+            words: [word(0), word(8)],
+        }
+    }
+
+    /// Whether it is an IPv4 address, mapped.
+    #[inline(always)]
+    pub const fn is_ipv4(&self) -> bool {
+        let [high, low] = self.words;
+        high == 0 && low as u32 == Self::from_ipv4(0).words[1] as u32
     }
 
     /// The address's sixteen bytes in network order.
@@ -396,7 +490,7 @@ impl Recent {
 /// What was found of a packet, apart from its length and its time, in one word.
 ///
 /// From the lowest byte on: the [`MessageClass`], the place in [`SourceCount::outcomes`], the
-/// tool's number, three bits of the verdict, and the destination port.
+/// tool's number, three bits of the verdict, the behaviour, and the destination port.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts(pub u64);
@@ -405,6 +499,7 @@ impl Facts {
     const HOSTILE: u32 = 24;
     const DROPPED: u32 = 25;
     const WOULD_DROP: u32 = 26;
+    const BEHAVIOUR: u32 = 27;
     const PORT: u32 = 32;
     const NO_TOOL: u64 = 0xff;
 
@@ -482,6 +577,20 @@ impl Facts {
         self.0 >> Self::WOULD_DROP & 1
     }
 
+    /// The same of a packet that is a part of the behaviour with this number plus one; of none where
+    /// that is 0.
+    #[inline(always)]
+    #[must_use]
+    pub const fn with_behaviour(self, behaviour: u64) -> Self {
+        Self(self.0 | (behaviour & 7) << Self::BEHAVIOUR)
+    }
+
+    /// The number plus one of the behaviour of which the packet is a part; 0 for none.
+    #[inline(always)]
+    pub const fn behaviour(self) -> usize {
+        (self.0 >> Self::BEHAVIOUR & 7) as usize
+    }
+
     /// The destination port.
     #[inline(always)]
     pub const fn port(self) -> u16 {
@@ -516,6 +625,9 @@ pub struct SourceCount {
     pub ports: [u8; SOURCE_PORTS],
     /// Not 0 for each tool number that was recognised. A byte each, as for the ports.
     pub tools: [u8; MAX_TOOLS],
+    /// Not 0 for each behaviour that was recognised, at its number plus one. A byte each, as for the
+    /// ports.
+    pub behaviours: [u8; 8],
 }
 
 impl SourceCount {
@@ -528,6 +640,7 @@ impl SourceCount {
         last_seen: 0,
         ports: [0; SOURCE_PORTS],
         tools: [0; MAX_TOOLS],
+        behaviours: [0; 8],
     };
 
     /// Adds what was counted of other packets of the same source.
@@ -545,6 +658,9 @@ impl SourceCount {
             *tried |= also;
         }
         for (recognised, also) in self.tools.iter_mut().zip(&other.tools) {
+            *recognised |= also;
+        }
+        for (recognised, also) in self.behaviours.iter_mut().zip(&other.behaviours) {
             *recognised |= also;
         }
     }
@@ -569,6 +685,15 @@ impl SourceCount {
         if let Some(recognised) = self.tools.get_mut(facts.tool()) {
             *recognised = 1;
         }
+        if facts.behaviour() != 0 {
+            self.behaviours[facts.behaviour()] = 1;
+        }
+    }
+
+    /// Which behaviours were recognised.
+    pub fn behaviours(&self) -> impl Iterator<Item = Behaviour> + '_ {
+        let noted = |behaviour: &Behaviour| self.behaviours[*behaviour as usize + 1] != 0;
+        Behaviour::ALL.into_iter().filter(noted)
     }
 
     /// The place in `ports` of a port (host byte order).
@@ -601,6 +726,12 @@ impl SourceCount {
             }
             place => self.outcomes[place],
         }
+    }
+
+    /// Whether a tool of a dropping kind or a behaviour was ever recognised.
+    pub fn is_recognised(&self) -> bool {
+        let hostile = Outcome::ALL.map(|outcome| self.met_with(true, outcome));
+        hostile.iter().any(|packets| *packets > 0) || self.behaviours().next().is_some()
     }
 
     /// All packets.
@@ -641,11 +772,33 @@ pub struct SignatureNumber {
     pub in_force: u64,
 }
 
+/// What the program reports as it happens.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// [`Self::BLOCKED`] or another.
+    pub kind: u64,
+    /// When: nanoseconds of the kernel's monotonic clock.
+    pub at: u64,
+    /// Which source.
+    pub source: Address,
+    /// Of a source that was blocked, what for: see [`Ban::cause`](lists::Ban::cause).
+    pub cause: u64,
+    /// Of a source that was blocked, until when.
+    pub until: u64,
+}
+
+impl Event {
+    /// A source was blocked for what it sent.
+    pub const BLOCKED: u64 = 1;
+}
+
 // Sizes as the kernel sees them; a change breaks every pinned map.
 const _: () = {
     assert!(size_of::<PortSet>() == 8192);
-    assert!(size_of::<Settings>() == 24 + 8192);
-    assert!(size_of::<Totals>() == 16 * 180 + 24);
+    assert!(size_of::<Event>() == 48);
+    assert!(size_of::<Settings>() == 40 + size_of::<Rules>() + 8192);
+    assert!(size_of::<Totals>() == 16 * 504 + 24);
     assert!(size_of::<ToolCounts>() == 24 * MAX_TOOLS);
     assert!(size_of::<PortCount>() == 24);
     assert!(size_of::<PortPlace>() == 32);
@@ -654,6 +807,9 @@ const _: () = {
             == size_of::<Totals>()
                 + size_of::<ToolCounts>()
                 + 8 * MAX_SIGNATURES
+                + 24 * Behaviour::COUNT
+                + 8
+                + size_of::<Sent>()
                 + 32 * PORT_PLACES
                 + 16
                 + 64 * (RECENT_PLACES + 1)
@@ -662,7 +818,7 @@ const _: () = {
     // What the kernel allows a per-CPU value.
     assert!(size_of::<Counts>() <= 32 << 10);
     assert!(size_of::<Address>() == 16);
-    assert!(size_of::<SourceCount>() == 80 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS);
+    assert!(size_of::<SourceCount>() == 224 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS + 8);
     assert!(size_of::<ToolName>() == 32);
     assert!(size_of::<SignatureNumber>() == 24);
 };

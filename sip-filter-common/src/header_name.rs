@@ -13,12 +13,18 @@ pub(crate) struct HeaderName {
     mask: u64,
     /// The bits that make letters lower case: a CR must not become a hyphen.
     fold: u64,
+    /// The last four letters of a name of more than seven.
+    tail: u32,
     /// From the line feed to behind the name, in bytes.
     pub(crate) length: u8,
     pub(crate) field: u8,
 }
 
-const fn name(text: &[u8], field: Field) -> HeaderName {
+/// The number in place of a [`Field`]'s of those that say who a request is from; no signature is
+/// about them.
+pub(crate) const CREDENTIALS: u8 = 0;
+
+const fn name(text: &[u8], field: u8) -> HeaderName {
     let mut head = b'\n' as u64;
     let mut fold = 0;
     let mut at = 0;
@@ -33,8 +39,13 @@ const fn name(text: &[u8], field: Field) -> HeaderName {
         head,
         mask: swar::mask(at + 1),
         fold,
+        tail: if text.len() > 7 {
+            swar::word(text.split_at(text.len() - 4).1) as u32
+        } else {
+            0
+        },
         length: text.len() as u8 + 1,
-        field: field as u8,
+        field,
     }
 }
 
@@ -43,7 +54,7 @@ pub(crate) const USER_AGENT: usize = 1;
 /// The number of the line that ends the header.
 pub(crate) const END: usize = 15;
 /// How many names there are, with the nothing before them.
-pub(crate) const MANY: usize = 13;
+pub(crate) const MANY: usize = 15;
 
 /// The names by number. What is none equals nothing.
 pub(crate) const BY_NUMBER: [HeaderName; 16] = {
@@ -51,31 +62,31 @@ pub(crate) const BY_NUMBER: [HeaderName; 16] = {
         head: 1,
         mask: 0,
         fold: 0,
+        tail: 0,
         length: 0,
         field: 0,
     };
     let mut names = [none; 16];
-    names[USER_AGENT] = name(b"user-agent", Field::UserAgent);
-    names[2] = name(b"from", Field::From);
-    names[3] = name(b"to", Field::To);
-    names[4] = name(b"contact", Field::Contact);
-    names[5] = name(b"via", Field::Via);
-    names[6] = name(b"call-id", Field::CallId);
-    names[7] = name(b"cseq", Field::CSeq);
-    names[8] = name(b"f", Field::From);
-    names[9] = name(b"t", Field::To);
-    names[10] = name(b"m", Field::Contact);
-    names[11] = name(b"v", Field::Via);
-    names[12] = name(b"i", Field::CallId);
+    names[USER_AGENT] = name(b"user-agent", Field::UserAgent as u8);
+    names[2] = name(b"from", Field::From as u8);
+    names[3] = name(b"to", Field::To as u8);
+    names[4] = name(b"contact", Field::Contact as u8);
+    names[5] = name(b"via", Field::Via as u8);
+    names[6] = name(b"call-id", Field::CallId as u8);
+    names[7] = name(b"cseq", Field::CSeq as u8);
+    names[8] = name(b"f", Field::From as u8);
+    names[9] = name(b"t", Field::To as u8);
+    names[10] = name(b"m", Field::Contact as u8);
+    names[11] = name(b"v", Field::Via as u8);
+    names[12] = name(b"i", Field::CallId as u8);
+    names[13] = name(b"authorization", CREDENTIALS);
+    names[14] = name(b"proxy-authorization", CREDENTIALS);
     names
 };
 static NAMES: [HeaderName; 16] = BY_NUMBER;
 
 /// User-Agent.
 pub(crate) const USER_AGENT_NAME: HeaderName = BY_NUMBER[USER_AGENT];
-/// The last four letters of User-Agent. Of another name of more than seven letters no other begins
-/// alike.
-pub(crate) const TAIL: u32 = u32::from_le_bytes(*b"gent");
 
 impl HeaderName {
     /// The name with this number.
@@ -88,7 +99,7 @@ impl HeaderName {
     /// last four bytes of what is as long as the name.
     #[inline(always)]
     pub(crate) fn difference(&self, line: u64, end: u32) -> u64 {
-        let tail = u64::from((end | 0x2020_2020) ^ TAIL);
+        let tail = u64::from((end | 0x2020_2020) ^ self.tail);
         let is_long = (self.length > 8) as u64;
         ((line | self.fold) & self.mask) ^ self.head | tail & is_long.wrapping_neg()
     }

@@ -3,8 +3,8 @@
 //! [`abi`] is the layout of every map, declared once for both sides. [`sip`] and [`tool`]
 //! are the vocabulary. [`packet`] reads a frame's headers and [`classify`](mod@classify) its
 //! payload: the kernel runs them on packet memory, the host on byte slices, and both get the same
-//! answer. [`verdict`] turns what was found and what the operator asked for into what happens to
-//! the packet.
+//! answer. [`lists`] and [`sender`] say what is known of its source, by [`rules`] that the operator
+//! wrote; [`verdict`] turns what was found and what was asked for into what happens to the packet.
 //!
 //! Nothing here allocates, panics or knows where a packet came from.
 
@@ -14,10 +14,14 @@ pub mod abi;
 pub mod classify;
 pub mod field;
 pub mod frame;
+pub mod lists;
 pub mod packet;
 pub mod payload;
+pub mod rules;
+pub mod sender;
 pub mod signature;
 pub mod sip;
+pub mod sketch;
 pub mod tool;
 pub mod verdict;
 

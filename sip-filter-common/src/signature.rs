@@ -357,6 +357,8 @@ pub struct SignatureTable {
     /// [`Self::IN_HEADER`] and [`Self::BEHIND_HEADER`] where there are patterns that stand anywhere in
     /// a value.
     contained: u64,
+    /// Not 0 where it is noted who a request is for, and whether it has credentials.
+    watched: u64,
     /// By [`window_place`]: the first one plus one of what is filed.
     window_heads: [u16; WINDOW_HEADS],
     filed: [Filed; FILED],
@@ -381,6 +383,7 @@ const _: () = {
                 + 32
                 + 8
                 + 8
+                + 8
                 + 2 * WINDOW_HEADS
                 + 8 * FILED
                 + 4 * LETTERS
@@ -393,8 +396,12 @@ const _: () = {
 /// Fields at which detectors look.
 const NOTED: u16 = 1 << Field::From as u16 | 1 << Field::Via as u16 | 1 << Field::CallId as u16;
 
-/// What is to be done with lines, where these fields have patterns, and these some without a key.
-const fn lines(fields: u16, always: u16) -> [Line; LETTERS] {
+/// Fields that say who a request is for, and whether it has credentials.
+const WATCHED: u16 = 1 << Field::To as u16 | 1 << header_name::CREDENTIALS as u16;
+
+/// What is to be done with lines, where these fields have patterns, these some without a key, and
+/// these are noted.
+const fn lines(fields: u16, always: u16, noted: u16) -> [Line; LETTERS] {
     let mut lines = [Line::NONE; LETTERS];
     let mut at = 0;
     while at < LETTERS {
@@ -409,20 +416,21 @@ const fn lines(fields: u16, always: u16) -> [Line; LETTERS] {
         } else if number != 0 {
             let HeaderName { length, field, .. } = header_name::BY_NUMBER[number as usize];
             let of_field = 1_u16 << field;
-            if (fields | NOTED) & of_field != 0 {
+            if (fields | noted) & of_field != 0 {
                 let mut flags = number;
-                if NOTED & of_field != 0 {
+                if noted & of_field != 0 {
                     flags |= Line::NOTED;
                 }
                 if always & of_field != 0 {
                     flags |= Line::ALWAYS;
                 }
-                let Some(known) = Field::from_u8(field) else {
-                    panic!("a name's field has a number");
+                let key_at = match Field::from_u8(field) {
+                    Some(known) => key_at(known),
+                    None => 0,
                 };
                 lines[at] = Line {
                     length,
-                    key: length + 2 + key_at(known) as u8,
+                    key: length + 2 + key_at as u8,
                     flags,
                     bit: bit(field) as u8,
                 };
@@ -441,9 +449,10 @@ impl SignatureTable {
         short: [NONE; 16],
         needed: needed(0),
         contained: 0,
+        watched: 0,
         window_heads: [NONE; WINDOW_HEADS],
         filed: [Filed::NONE; FILED],
-        lines: lines(0, 0),
+        lines: lines(0, 0, NOTED),
         heads: [NONE; HEADS],
         links: [Link {
             entry: NONE,
@@ -571,9 +580,21 @@ impl SignatureTable {
                 }
             }
         }
-        self.lines = lines(fields, always);
-        self.needed = needed(fields);
+        let watched = if self.watched != 0 { WATCHED } else { 0 };
+        self.lines = lines(fields, always, NOTED | watched);
+        self.needed = needed(fields | watched);
         Ok(())
+    }
+
+    /// From now on it is noted who a request is for, and whether it has credentials: what
+    /// [`note_dialogue`](crate::classify::note_dialogue) needs.
+    ///
+    /// # Errors
+    ///
+    /// None: what is in the table fits.
+    pub fn watch(&mut self) -> Result<(), TableError> {
+        self.watched = 1;
+        self.file()
     }
 
     /// Files an entry by four windows in a row: those of its bytes by which the least is filed so far,
@@ -830,7 +851,7 @@ impl Entry {
     }
 }
 
-/// The bit of a header field; the request URI and what has none share one.
+/// The bit of a header field; the request URI and credentials share one.
 #[inline(always)]
 pub(crate) const fn bit(field: u8) -> u32 {
     1 << ((field + 7) & 7)
@@ -838,7 +859,8 @@ pub(crate) const fn bit(field: u8) -> u32 {
 
 /// The bits of fields, by number, and of those that detectors look at.
 const fn needed(fields: u16) -> u64 {
-    (((fields | NOTED) >> 1) & 0x7f) as u64
+    let credentials = fields & 1 << header_name::CREDENTIALS as u16;
+    (((fields | NOTED) >> 1) & 0x7f) as u64 | (credentials as u64) << 7
 }
 
 /// The place of what is filed by a folded window.

@@ -16,7 +16,7 @@ use sip_filter_common::{
     },
     sip::MessageClass,
     tool::{Found, Kind, MAX_TOOLS},
-    verdict::{DropSet, Outcome, decide},
+    verdict::{DropSet, Met, Outcome, decide},
 };
 
 /// How many bytes of CR and LF alone are a keepalive, and may precede a start line.
@@ -2215,7 +2215,7 @@ fn a_method_alone_is_zmap() {
 #[test]
 fn the_first_rule_that_matches_decides() {
     use MessageClass as C;
-    use Outcome::{Malformed as M, Options as O, Passed as P, Signature as S, WouldDrop as W};
+    use Outcome::{Malformed as M, Options as O, Passed as P, Signature as S, WouldSignature as W};
 
     /// A tool of this kind, as the classifier gives it.
     fn tool_of(kind: Kind) -> Option<Found> {
@@ -2258,7 +2258,7 @@ fn the_first_rule_that_matches_decides() {
         for ((class, kind), expected) in packets.into_iter().zip(outcomes) {
             let tool = kind.and_then(tool_of);
             assert_eq!(tool.is_some(), kind.is_some());
-            let outcome = decide(set, class, tool);
+            let outcome = decide(set, class, tool, Met::NOTHING);
             assert_eq!(outcome, expected, "{class:?} of {kind:?}, dropping {set:?}");
             assert_eq!(outcome.is_drop(), matches!(expected, S | O | M));
             assert_eq!(outcome.is_would_drop(), expected == W);
@@ -2266,7 +2266,12 @@ fn the_first_rule_that_matches_decides() {
     }
     // No rule names the rest: it passes whatever is dropped.
     for class in C::ALL {
-        let outcome = decide(scanners.union(options).union(malformed), class, None);
+        let outcome = decide(
+            scanners.union(options).union(malformed),
+            class,
+            None,
+            Met::NOTHING,
+        );
         let expected = match class {
             C::Options => O,
             C::Malformed => M,

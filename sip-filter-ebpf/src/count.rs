@@ -14,14 +14,15 @@ use sip_filter_common::{
     abi::{Counts, Facts, PortCount, PortPlace},
     classify::Classification,
     payload::Payload,
+    rules::{Behaviour, Rules},
     signature::MAX_SIGNATURES,
     verdict::Outcome,
 };
 
 use crate::{
-    maps::{COUNTS, PORTS},
+    maps::{CLOCK, COUNTS, PORTS},
     payload::Datagram,
-    source,
+    policy, source,
 };
 
 // Named in `sip_filter_common::abi::global`.
@@ -62,10 +63,16 @@ pub struct Tally(u64);
 impl Tally {
     /// Of a datagram in which this was found.
     #[inline(always)]
-    pub fn new(datagram: &Datagram, found: &Classification, outcome: Outcome) -> Self {
+    pub fn new(
+        datagram: &Datagram,
+        found: &Classification,
+        outcome: Outcome,
+        behaviour: u64,
+    ) -> Self {
         let hostile = matches!(found.tool(), Some(tool) if tool.is_hostile());
         let tool = found.tool().map(|tool| tool.tool());
-        let Facts(facts) = Facts::new(found.class, tool, hostile, outcome);
+        let facts = Facts::new(found.class, tool, hostile, outcome);
+        let Facts(facts) = facts.with_behaviour(behaviour);
         let number = facts | (found.hit.signature() as u64) << Facts::BITS;
         Self(datagram.payload.forget(number as usize) as u64)
     }
@@ -109,7 +116,7 @@ impl Tally {
 
 /// Counts an inspected datagram.
 #[inline(always)]
-pub fn datagram(datagram: &Datagram, tally: &Tally) {
+pub fn datagram(datagram: &Datagram, tally: &Tally, now: u64) {
     let Some(counts) = counts() else {
         return;
     };
@@ -124,8 +131,15 @@ pub fn datagram(datagram: &Datagram, tally: &Tally) {
         count.would_drop += facts.would_drop();
         counts.hits[tally.signature()] += 1;
     }
+    if policy::uses() & Rules::BEHAVIOURS != 0
+        && let Some(number) = facts.behaviour().checked_sub(1)
+    {
+        let count = &mut counts.behaviours[number % Behaviour::COUNT];
+        count.packets += 1;
+        count.dropped += facts.dropped();
+        count.would_drop += facts.would_drop();
+    }
     count_port(counts, datagram.port, facts);
-    let now = now(counts);
     source::count(counts, datagram, facts.at(datagram.port), now);
 }
 
@@ -179,7 +193,13 @@ fn placeless_port(port: u32) -> Option<&'static mut PortCount> {
 ///
 /// The kernel replaces the question for its jiffies by a load.
 #[inline(always)]
-fn now(counts: &mut Counts) -> u64 {
+pub fn now() -> u64 {
+    if policy::uses() & Rules::SET_CLOCK != 0 {
+        return CLOCK.get(0).copied().unwrap_or(0);
+    }
+    let Some(counts) = counts() else {
+        return 0;
+    };
     // SAFETY: a helper without arguments.
     let jiffies = unsafe { bpf_jiffies64() };
     if counts.jiffies != jiffies {

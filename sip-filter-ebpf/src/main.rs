@@ -17,6 +17,7 @@
 
 mod count;
 mod frame;
+mod lists;
 mod log;
 mod maps;
 mod opaque;
@@ -24,6 +25,7 @@ mod payload;
 mod policy;
 mod source;
 mod step;
+mod watch;
 
 use aya_ebpf::{
     bindings::{xdp_action, xdp_md},
@@ -31,8 +33,11 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use sip_filter_common::{
-    classify::{self, Destination},
+    classify::{self, Classification, Destination},
     packet::{self, Packet},
+    payload::Payload,
+    signature::Hit,
+    verdict::Met,
 };
 
 use crate::{count::Tally, frame::PacketFrame};
@@ -84,10 +89,26 @@ fn inspect(ctx: *mut xdp_md) -> u32 {
         address: datagram.destination,
         port: datagram.port,
     };
-    let found = classify::classify(&datagram.payload, &destination, policy::signatures(), work);
-    let outcome = policy::decide(&found);
-    let tally = Tally::new(&datagram, &found, outcome);
-    count::datagram(&datagram, &tally);
+    let now = count::now();
+    let mut met = lists::find(&datagram.source, now);
+    let class = classify::class(&datagram.payload, work);
+    let mut found = Classification {
+        class,
+        hit: Hit::NONE,
+    };
+    let mut behaviour = 0;
+    if !met.contains(Met::BLOCKED.and(Met::ESCALATED)) {
+        let payload = &datagram.payload.apart();
+        found = classify::recognise(payload, class, &destination, policy::signatures(), work);
+        if !met.contains(Met::ALLOWED) {
+            let judgement = watch::judge(&datagram, &found, work, now);
+            met = met.and(judgement.met());
+            behaviour = judgement.behaviour();
+        }
+    }
+    let outcome = policy::decide(&found, met);
+    let tally = Tally::new(&datagram, &found, outcome, behaviour);
+    count::datagram(&datagram, &tally, now);
     log::verdict(&ctx, &datagram, &tally);
     tally.action()
 }

@@ -4,11 +4,13 @@
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use sip_filter_common::{
     abi::{self, Address, Counts, PortCount, Settings, SignatureNumber, SourceCount, ToolName},
     classify::Work,
+    lists::{Ban, ListFilter, Listed},
+    sender::Sender,
     signature::MAX_SIGNATURES,
 };
 
@@ -25,6 +27,46 @@ pub static PORTS: PerCpuHashMap<u32, PortCount> =
 #[map]
 pub static SOURCES: LruHashMap<Address, SourceCount> =
     LruHashMap::with_max_entries(abi::DEFAULT_SOURCES, 0);
+
+/// Not allocated beforehand, since it may never hold much.
+#[map]
+pub static RECOGNISED: HashMap<Address, SourceCount> =
+    HashMap::with_max_entries(abi::DEFAULT_SOURCES, BPF_F_NO_PREALLOC);
+
+/// Written by whatever changes the lists.
+#[map]
+pub static LISTED: HashMap<Address, Listed> =
+    HashMap::with_max_entries(abi::DEFAULT_ENTRIES, BPF_F_NO_PREALLOC);
+
+/// Written by whatever changes the lists.
+#[map]
+pub static ALLOWED: LpmTrie<[u8; 16], Listed> =
+    LpmTrie::with_max_entries(abi::DEFAULT_ENTRIES, BPF_F_NO_PREALLOC);
+
+/// Written by whatever changes the lists.
+#[map]
+pub static BLOCKED: LpmTrie<[u8; 16], Listed> =
+    LpmTrie::with_max_entries(abi::DEFAULT_ENTRIES, BPF_F_NO_PREALLOC);
+
+/// Written by whatever changes the lists.
+#[map]
+pub static LIST_FILTER: Array<ListFilter> = Array::with_max_entries(1, 0);
+
+/// One for all CPUs. The loader makes it small where nothing is looked for in it.
+#[map]
+pub static SENDERS: LruHashMap<Address, Sender> =
+    LruHashMap::with_max_entries(abi::DEFAULT_SOURCES, 0);
+
+/// Full, it forgets those that have been quiet for longest.
+#[map]
+pub static BANS: LruHashMap<Address, Ban> = LruHashMap::with_max_entries(abi::DEFAULT_BANS, 0);
+
+/// The loader's clock, where it sets one.
+#[map]
+pub static CLOCK: Array<u64> = Array::with_max_entries(1, 0);
+
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(abi::EVENT_BYTES, 0);
 
 /// The loader's alone.
 #[map]

@@ -8,8 +8,9 @@ use aya_ebpf::Global;
 use sip_filter_common::{
     abi::PortSet,
     classify::{self, Classification},
+    rules::Rules,
     signature::SignatureTable,
-    verdict::{self, DropSet, Outcome},
+    verdict::{self, DropSet, Met, Outcome},
 };
 
 use crate::{opaque, payload::Datagram};
@@ -21,6 +22,10 @@ static DROP_SET: Global<u32> = Global::new(0);
 static ANY_PORT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static PORT_SET: MaybeUninit<PortSet> = MaybeUninit::new(PortSet::EMPTY);
+#[unsafe(no_mangle)]
+static USES: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static RULES: MaybeUninit<Rules> = MaybeUninit::new(Rules::NONE);
 #[unsafe(no_mangle)]
 static SIGNATURES: MaybeUninit<SignatureTable> = MaybeUninit::new(SignatureTable::EMPTY);
 
@@ -49,8 +54,54 @@ pub fn signatures() -> &'static SignatureTable {
     unsafe { opaque::set_at_load(&SIGNATURES).assume_init_ref() }
 }
 
-/// What is to happen to a datagram of which this was found.
+/// Limits, behaviours, escalation.
 #[inline(always)]
-pub fn decide(found: &Classification) -> Outcome {
-    verdict::decide(DropSet(DROP_SET.load()), found.class, found.tool())
+pub fn rules() -> &'static Rules {
+    // SAFETY: initialised above, and replaced by the loader with a value of the same type.
+    unsafe { opaque::set_at_load(&RULES).assume_init_ref() }
+}
+
+/// What of the rules is asked: bits of [`Rules`].
+#[inline(always)]
+pub fn uses() -> u32 {
+    USES.load()
+}
+
+/// Whether sources are blocked for what they send.
+#[inline(always)]
+pub fn escalates() -> bool {
+    uses() & Rules::ESCALATION != 0
+}
+
+/// What a source in the block list meets.
+#[inline(always)]
+pub fn met_by_block() -> Met {
+    if rules().block_drops != 0 {
+        Met::BLOCKED
+    } else {
+        Met::WOULD_BLOCK
+    }
+}
+
+/// What a source meets that was blocked for what it had sent.
+#[inline(always)]
+pub fn met_by_ban() -> Met {
+    if rules().escalation.drops != 0 {
+        Met::ESCALATED
+    } else {
+        Met::WOULD_ESCALATE
+    }
+}
+
+/// Whether the tool that was recognised is reason enough to drop.
+#[inline(always)]
+pub fn drops_for_its_tool(found: &Classification) -> bool {
+    let drop = DropSet(DROP_SET.load());
+    drop.contains(DropSet::SCANNERS) && found.hit.is_hostile()
+}
+
+/// What is to happen to a datagram of which this was found, and whose source has met this.
+#[inline(always)]
+pub fn decide(found: &Classification, met: Met) -> Outcome {
+    verdict::decide(DropSet(DROP_SET.load()), found.class, found.tool(), met)
 }

@@ -9,7 +9,11 @@ use sip_filter_common::{
     verdict::Outcome,
 };
 
-use crate::{count::counts, maps::SOURCES, payload::Datagram};
+use crate::{
+    count::counts,
+    maps::{RECOGNISED, SOURCES},
+    payload::Datagram,
+};
 
 /// What a new source begins with. A value this large has no room on the program's stack.
 static NEW_SOURCE: SourceCount = SourceCount::ZERO;
@@ -76,10 +80,20 @@ fn list(sent: &Recent) -> Option<()> {
     if sent.packets == 0 || class >= MessageClass::COUNT || place >= 2 * Outcome::COUNT {
         return Some(());
     }
-    let source = match SOURCES.get_ptr_mut(sent.source) {
+    let behaviour = sent.facts.behaviour();
+    let mut source = RECOGNISED.get_ptr_mut(sent.source);
+    if source.is_none() && (sent.facts.hostile() != 0 || behaviour != 0) {
+        // Another CPU may be first; then its entry is the one to count in. Where there is no room,
+        // the source is one of many.
+        let _ = RECOGNISED.insert(sent.source, &NEW_SOURCE, BPF_NOEXIST as u64);
+        source = RECOGNISED.get_ptr_mut(sent.source);
+    }
+    if source.is_none() {
+        source = SOURCES.get_ptr_mut(sent.source);
+    }
+    let source = match source {
         Some(source) => source,
         None => {
-            // Another CPU may be first; then its entry is the one to count in.
             let _ = SOURCES.insert(sent.source, &NEW_SOURCE, BPF_NOEXIST as u64);
             SOURCES.get_ptr_mut(sent.source)?
         }
@@ -105,6 +119,9 @@ fn list(sent: &Recent) -> Option<()> {
         if tool < MAX_TOOLS {
             (*source).tools[tool] = 1;
         }
+        if behaviour != 0 {
+            (*source).behaviours[behaviour] = 1;
+        }
     }
     Some(())
 }
@@ -115,7 +132,7 @@ fn list(sent: &Recent) -> Option<()> {
 ///
 /// `counter` points to a live, aligned `u64`.
 #[inline(always)]
-unsafe fn add(counter: *mut u64, by: u64) {
+pub unsafe fn add(counter: *mut u64, by: u64) {
     // SAFETY: as the caller promises. The one atomic instruction that kernels before 5.12
     // know; the target has no atomic type that compiles to it.
     unsafe {

@@ -16,6 +16,7 @@ use crate::{maps, opaque, policy};
 pub fn take(step: Step) -> bool {
     let taken = match step {
         Step::NmapScript => sip_filter_nmap(0),
+        Step::Dialogue => sip_filter_dialogue(0),
         Step::Contains => sip_filter_contains(0),
         Step::Window => sip_filter_window(0),
         Step::Place => sip_filter_place(0),
@@ -40,6 +41,12 @@ extern "C" fn sip_filter_step(number: u64) -> u64 {
 #[inline(never)]
 extern "C" fn sip_filter_nmap(_: u64) -> u64 {
     take_here(Step::NmapScript)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_dialogue(_: u64) -> u64 {
+    take_here(Step::Dialogue)
 }
 
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use sip_filter_common::{
     packet::{self, Packet},
     payload::SlicePayload,
     signature::SignatureTable,
-    verdict::{DropSet, Outcome, decide},
+    verdict::{DropSet, Met, Outcome, decide},
 };
 
 use crate::{
@@ -141,7 +141,7 @@ impl<'a> Explainer<'a> {
         let found = classify(&SlicePayload(payload), destination, &self.table, &mut work);
         let parts = parts(payload, found.class.is_request());
         let signature = self.matched(&found, payload, &parts);
-        let outcome = decide(self.drop, found.class, found.tool());
+        let outcome = decide(self.drop, found.class, found.tool(), Met::NOTHING);
         Explanation {
             packet: 1,
             source: None,
@@ -311,10 +311,14 @@ fn verdict(outcome: Outcome, signature: Option<&Matched>) -> String {
     });
     match outcome {
         Outcome::Passed => format!("passes: no rule drops it{tool}"),
-        Outcome::WouldDrop => format!("passes, and --drop scanners would drop it{tool}"),
+        Outcome::WouldSignature => {
+            format!("passes, and --drop scanners would drop it{tool}")
+        }
         Outcome::Signature => format!("is dropped by --drop scanners{tool}"),
         Outcome::Options => "is dropped by --drop options".to_owned(),
         Outcome::Malformed => "is dropped by --drop malformed".to_owned(),
+        // What its source did before is not known here.
+        other => format!("{}{tool}", other.in_words()),
     }
 }
 

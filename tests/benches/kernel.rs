@@ -145,10 +145,7 @@ impl Program {
         let mut loaded = Loaded::unpinned(&Load {
             drop: DropSet::SCANNERS,
             any_port: any,
-            ports: &set,
-            sources: DEFAULT_SOURCES,
-            signatures,
-            verbose: false,
+            ..Load::new(&set, signatures)
         })?;
         let filter = Filter::of(&mut loaded)?;
         let (_, names) = signatures.table(&[])?;

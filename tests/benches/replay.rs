@@ -59,13 +59,11 @@ fn main() -> Result<()> {
     let Ports { set, any } = ports::DEFAULT
         .parse::<Ports>()
         .map_err(anyhow::Error::msg)?;
+    let signatures = Signatures::built_in()?;
     let load = Load {
         drop: DropSet::SCANNERS,
         any_port: any,
-        ports: &set,
-        sources: DEFAULT_SOURCES,
-        signatures: &Signatures::built_in()?,
-        verbose: false,
+        ..Load::new(&set, &signatures)
     };
     let mut seconds = [Vec::new(), Vec::new()];
     for _ in 0..arguments.rounds {

@@ -19,14 +19,15 @@ use sip_filter::{
     kernel::{Filter, Load, Loaded},
 };
 use sip_filter_common::{
-    abi::{Address, DEFAULT_SOURCES, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
+    abi::{Address, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
     classify::{Classification, Destination, Work, classify},
     frame::SliceFrame,
     packet::{self, Packet},
     payload::SlicePayload,
+    rules::Rules,
     signature::SignatureTable,
     sip::MessageClass,
-    verdict::{DropSet, Outcome, decide},
+    verdict::{DropSet, Met, Outcome, decide},
 };
 
 /// The frame goes to the driver's pool again (`XDP_DROP` in linux/bpf.h).
@@ -43,6 +44,7 @@ pub struct Policy {
     drop: DropSet,
     ports: Ports,
     signatures: Signatures,
+    rules: Rules,
 }
 
 impl Policy {
@@ -57,7 +59,14 @@ impl Policy {
             drop,
             ports: ports.parse().unwrap_or_else(|error| panic!("{error:#}")),
             signatures: Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}")),
+            rules: Rules::NONE,
         }
+    }
+
+    /// The same with limits, behaviours and escalation.
+    #[must_use]
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
     }
 
     /// What the program is loaded with.
@@ -65,10 +74,8 @@ impl Policy {
         Load {
             drop: self.drop,
             any_port: self.ports.any,
-            ports: &self.ports.set,
-            sources: DEFAULT_SOURCES,
-            signatures: &self.signatures,
-            verbose: false,
+            rules: &self.rules,
+            ..Load::new(&self.ports.set, &self.signatures)
         }
     }
 }
@@ -114,7 +121,12 @@ impl Program {
         Self::load_as(Policy::new(drop, ports), true)
     }
 
-    fn load_as(policy: Policy, verbose: bool) -> Self {
+    /// The same with whatever policy.
+    ///
+    /// # Panics
+    ///
+    /// As [`Program::load`].
+    pub fn load_as(policy: Policy, verbose: bool) -> Self {
         // SAFETY: a system call without arguments.
         let user = unsafe { libc::geteuid() };
         assert!(
@@ -261,7 +273,7 @@ impl Program {
         Counted::Datagram {
             class,
             hostile: tool.is_some_and(|found| found.is_hostile()),
-            outcome: decide(self.drop, class, tool),
+            outcome: decide(self.drop, class, tool, Met::NOTHING),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use sip_filter_common::{
     classify::Classification,
-    verdict::{DropSet, Outcome, decide},
+    verdict::{DropSet, Met, Outcome, decide},
 };
 use sip_filter_tests::{
     corpus,
@@ -98,7 +98,7 @@ fn nothing_that_the_rfcs_thought_up_is_taken_for_a_tool() {
         };
         assert_eq!(found.class, message.class, "{what}");
         assert_eq!(found.tool(), None, "{what}");
-        let outcome = decide(DropSet::SCANNERS, found.class, found.tool());
+        let outcome = decide(DropSet::SCANNERS, found.class, found.tool(), Met::NOTHING);
         assert_eq!(outcome, Outcome::Passed, "{what}");
     }
 }

@@ -133,13 +133,13 @@ const SIPSAK: Option<(&str, bool)> = Some(("sipsak", false));
 
 const MIX: [Kind; 13] = {
     use MessageClass as C;
-    use Outcome::{Malformed, Options, Passed, Signature, WouldDrop};
+    use Outcome::{Malformed, Options, Passed, Signature, WouldSignature};
     [
         kind(
             messages::SVMAP,
             C::Options,
             SIPVICIOUS,
-            WouldDrop,
+            WouldSignature,
             Signature,
         ),
         kind(messages::INVITE, C::Invite, None, Passed, Passed),
@@ -147,14 +147,14 @@ const MIX: [Kind; 13] = {
             messages::SVWAR,
             C::Register,
             SIPVICIOUS,
-            WouldDrop,
+            WouldSignature,
             Signature,
         ),
         kind(
             messages::SVMAP_COMPACT,
             C::Options,
             SIPVICIOUS,
-            WouldDrop,
+            WouldSignature,
             Signature,
         ),
         kind(messages::SIPSAK, C::Options, SIPSAK, Passed, Options),
@@ -258,7 +258,7 @@ impl Sum {
             let bytes = times * frame.len() as u64;
             let hostile = kind.tool.is_some_and(|(_, hostile)| hostile);
             let dropped = u64::from(outcome.is_drop()) * times;
-            let would_drop = u64::from(*outcome == Outcome::WouldDrop) * times;
+            let would_drop = u64::from(*outcome == Outcome::WouldSignature) * times;
             packets += times;
 
             let cell = &mut counts.totals.cells[Totals::cell(kind.class, hostile, *outcome)];

@@ -229,7 +229,7 @@ impl Added {
         };
         let bytes = bytes as u64;
         let [dropped, would_drop] =
-            [outcome.is_drop(), outcome == Outcome::WouldDrop].map(u64::from);
+            [outcome.is_drop(), outcome == Outcome::WouldSignature].map(u64::from);
         assert_eq!((self.counted, self.bytes), (counted, bytes), "{what}");
         assert_eq!(action, if dropped == 1 { DROP } else { PASS }, "{what}");
         let count = ToolCount {
@@ -923,7 +923,7 @@ fn on_a_listed_port_everything_is_inspected_beside_any() {
 
 #[test]
 fn the_first_rule_that_matches_gives_the_verdict() {
-    use Outcome::{Malformed as M, Options as O, Passed as P, Signature as S, WouldDrop as W};
+    use Outcome::{Malformed as M, Options as O, Passed as P, Signature as S, WouldSignature as W};
 
     // What arrives, and the tool in it, of a dropping kind or not.
     let scanner = Some(("sipvicious", true));

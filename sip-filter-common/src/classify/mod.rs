@@ -9,6 +9,7 @@
 //! more is read: most tools say who they are in one of the first lines, and then nothing else need be.
 
 mod contains;
+mod dialogue;
 mod header;
 mod marks;
 mod start_line;
@@ -23,8 +24,10 @@ pub use text::Work;
 use crate::{
     abi::Address,
     field::Detector,
+    header_name,
     payload::{MAX_OFFSET, Payload},
-    signature::{Hit, SignatureTable},
+    sender::Sent,
+    signature::{self, Hit, SignatureTable},
     sip::MessageClass,
     tool::Found,
 };
@@ -48,8 +51,7 @@ impl Destination {
     /// Whether the address is an IPv4 one.
     #[inline(always)]
     fn is_ipv4(&self) -> bool {
-        self.address.words[0] == 0
-            && self.address.words[1] as u32 == Address::from_ipv4(0).words[1] as u32
+        self.address.is_ipv4()
     }
 
     /// The IPv4 address as a number.
@@ -92,19 +94,63 @@ pub fn classify(
     table: &SignatureTable,
     work: &mut Work,
 ) -> Classification {
-    start_line::classify(payload, work);
+    let class = class(payload, work);
     // Whatever was learnt on the way to the class is forgotten, so that what follows is walked
     // once.
-    let payload = &payload.apart();
-    let class = MessageClass::from_number(work.kept(Kept::A));
+    recognise(&payload.apart(), class, destination, table, work)
+}
+
+/// What a datagram is that arrived on a SIP port.
+#[inline(always)]
+pub fn class(payload: &impl Payload, work: &mut Work) -> MessageClass {
+    start_line::classify(payload, work);
+    MessageClass::from_number(work.kept(Kept::A))
+}
+
+/// Which tool sent a datagram, of which [`class`] was asked last.
+#[inline(always)]
+pub fn recognise(
+    payload: &impl Payload,
+    class: MessageClass,
+    destination: &Destination,
+    table: &SignatureTable,
+    work: &mut Work,
+) -> Classification {
     let hit = if class.is_request() && payload.len() <= MAX_TEXT {
-        request(payload, destination, table, work)
+        request(payload, class, destination, table, work)
     } else if class as u8 == MessageClass::Malformed as u8 && is_bare_options(payload) {
         table.detector(Detector::ZmapBare as usize)
     } else {
         Hit::NONE
     };
     Classification { class, hit }
+}
+
+/// Notes in `sent` who a request is for, and whether it belongs to a dialogue or has credentials:
+/// of a request of which [`recognise`] was asked last, with a table that
+/// [watches](SignatureTable::watch). `seed` makes the hash of the user unpredictable.
+#[inline(always)]
+pub fn note_dialogue(
+    payload: &impl Payload,
+    class: MessageClass,
+    work: &mut Work,
+    table: &SignatureTable,
+    seed: u64,
+    sent: &mut Sent,
+) {
+    if payload.len() > MAX_TEXT {
+        return;
+    }
+    work.keep(Kept::User, seed as usize);
+    work.keep(Kept::Flags, 0);
+    // Who a REGISTER is for stands in its To (RFC 3261 section 10.2); others say it in the URI.
+    work.keep(
+        Kept::A,
+        (class as u8 == MessageClass::Register as u8) as usize,
+    );
+    payload.take(Step::Dialogue, work, table);
+    sent.user = work.kept(Kept::User) as u64;
+    sent.flags |= work.kept(Kept::Flags) as u64;
 }
 
 /// zmap's packet of seven bytes (examples/udp-probes).
@@ -130,6 +176,8 @@ pub enum Step {
     EndsIn(usize),
     /// Whether Call-ID and branch are those of nmap's scripts.
     NmapScript,
+    /// Finds out who a request is for, and whether it belongs to a dialogue.
+    Dialogue,
     /// Searches for what a value contains.
     Contains,
     /// Takes that search to the next place at which a pattern may stand, and compares it.
@@ -151,7 +199,7 @@ impl Step {
             Self::Search(block) => Self::SEARCH | block as u64,
             Self::FindIn(chunk) => Self::FIND_IN | chunk as u64,
             Self::EndsIn(block) => Self::ENDS_IN | block as u64,
-            Self::NmapScript | Self::Contains | Self::Window | Self::Place => 0,
+            Self::NmapScript | Self::Dialogue | Self::Contains | Self::Window | Self::Place => 0,
         }
     }
 
@@ -178,6 +226,7 @@ impl Step {
             Self::FindIn(chunk) => return user_agent::find_in(payload, work, chunk),
             Self::EndsIn(block) => return user_agent::ends_in(payload, work, block),
             Self::NmapScript => return marks::is_nmap_script(payload, work),
+            Self::Dialogue => dialogue::note(payload, work),
             Self::Contains => contains::search(payload, work, table),
             Self::Window => contains::look(payload, work, table),
             Self::Place => contains::judge(payload, work, table),
@@ -197,6 +246,7 @@ const LINES: [usize; 3] = [10, 16, 24];
 #[inline(always)]
 fn request(
     payload: &impl Payload,
+    class: MessageClass,
     destination: &Destination,
     table: &SignatureTable,
     work: &mut Work,
@@ -205,6 +255,13 @@ fn request(
     let uri = work.kept(Kept::C).wrapping_sub(start) & MAX_OFFSET;
     work.clear();
     work.keep(Kept::Uri, uri);
+    if class as u8 != MessageClass::Register as u8 {
+        // What credentials other requests have is nobody's business.
+        work.keep(
+            Kept::Seen,
+            signature::bit(header_name::CREDENTIALS) as usize,
+        );
+    }
 
     let payload = &payload.behind(start);
     let mut from = 0;

@@ -6,6 +6,7 @@
 
 use crate::{
     field::Field,
+    header_name,
     payload::{CHUNK, MAX_OFFSET, Payload, last_word},
     signature::Line,
     swar,
@@ -156,7 +157,9 @@ impl Record {
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub(super) enum Noted {
+    Credentials = header_name::CREDENTIALS,
     From = Field::From as u8,
+    To = Field::To as u8,
     Via = Field::Via as u8,
     CallId = Field::CallId as u8,
 }
@@ -245,6 +248,10 @@ pub(super) enum Kept {
     E,
     /// Where the request URI begins.
     Uri,
+    /// Of a request, the hash of the user that it is for, and before that what the hash begins with.
+    User,
+    /// Flags of [`Sent`](crate::sender::Sent) that the request itself says.
+    Flags,
     /// Of the search for what a value contains: up to where it goes.
     Reach,
     /// The eight bytes that are searched next.
@@ -476,7 +483,13 @@ impl Work {
     /// Makes room for another request.
     #[inline(always)]
     pub(super) fn clear(&mut self) {
-        for field in [Noted::From, Noted::Via, Noted::CallId] {
+        for field in [
+            Noted::Credentials,
+            Noted::From,
+            Noted::To,
+            Noted::Via,
+            Noted::CallId,
+        ] {
             self.places[field as usize & 7].name_end = 0;
         }
         for what in [

@@ -110,10 +110,9 @@ impl PolicyOptions {
         Load {
             drop: self.drop.0,
             any_port: self.ports.any,
-            ports: &self.ports.set,
             sources: self.sources,
-            signatures,
             verbose,
+            ..Load::new(&self.ports.set, signatures)
         }
     }
 

@@ -23,6 +23,7 @@ pub struct Filter {
     counts: PerCpuArray<MapData, Counts>,
     ports: PerCpuHashMap<MapData, u32, PortCount>,
     sources: MapData,
+    recognised: MapData,
     tools: Array<MapData, ToolName>,
     numbers: Array<MapData, SignatureNumber>,
     settings: Array<MapData, Settings>,
@@ -76,6 +77,7 @@ impl Filter {
                 Map::Array(map)
                 | Map::PerCpuArray(map)
                 | Map::PerCpuHashMap(map)
+                | Map::HashMap(map)
                 | Map::LruHashMap(map) => Ok(map),
                 other => bail!("the map {name} is {other:?}"),
             }
@@ -92,6 +94,7 @@ impl Filter {
             counts: Map::PerCpuArray(open(map::COUNTS)?).try_into()?,
             ports: Map::PerCpuHashMap(open(map::PORTS)?).try_into()?,
             sources: open(map::SOURCES)?,
+            recognised: open(map::RECOGNISED)?,
             tools: Map::Array(open(map::TOOLS)?).try_into()?,
             numbers: Map::Array(open(map::NUMBERS)?).try_into()?,
             settings: Map::Array(open(map::SETTINGS)?).try_into()?,
@@ -207,8 +210,12 @@ impl Filter {
         // Some are counted that have no entry in a full map yet; those quiet for longest are as
         // good as forgotten for them.
         let room = self.sources.info()?.max_entries() as usize;
+        let recognised = |count: &SourceCount| count.is_recognised();
+        let room = room + listed.iter().filter(|(_, count)| recognised(count)).count();
         if listed.len() > room {
-            listed.select_nth_unstable_by_key(room, |(_, count)| Reverse(count.last_seen));
+            let last =
+                |(_, count): &(Address, SourceCount)| Reverse((recognised(count), count.last_seen));
+            listed.select_nth_unstable_by_key(room, last);
             listed.truncate(room);
         }
         Ok(listed)
@@ -223,10 +230,20 @@ impl sources::Store for Filter {
     }
 
     fn all(&self) -> io::Result<Vec<(Address, SourceCount)>> {
-        syscall::lookup_all(self.sources.fd().as_fd())
+        let mut all = syscall::lookup_all(self.recognised.fd().as_fd())?;
+        all.extend(syscall::lookup_all(self.sources.fd().as_fd())?);
+        Ok(all)
     }
 
     fn one(&self, source: &Address) -> io::Result<Option<SourceCount>> {
-        syscall::lookup(self.sources.fd().as_fd(), source)
+        let recognised = syscall::lookup(self.recognised.fd().as_fd(), source)?;
+        let before: Option<SourceCount> = syscall::lookup(self.sources.fd().as_fd(), source)?;
+        Ok(match (recognised, before) {
+            (Some(mut count), Some(before)) => {
+                SourceCount::add(&mut count, &before);
+                Some(count)
+            }
+            (recognised, before) => recognised.or(before),
+        })
     }
 }

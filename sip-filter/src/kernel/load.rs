@@ -12,6 +12,7 @@ use aya::{
 use aya_obj::generated::bpf_func_id;
 use sip_filter_common::{
     abi::{self, Counts, PortSet, Settings, SignatureNumber, ToolName, global, map},
+    rules::Rules,
     signature::MAX_SIGNATURES,
     verdict::DropSet,
 };
@@ -44,8 +45,31 @@ pub struct Load<'a> {
     pub sources: u32,
     /// The signatures.
     pub signatures: &'a Signatures,
+    /// Limits, behaviours, escalation.
+    pub rules: &'a Rules,
+    /// How many addresses and how many prefixes of each list there is room for.
+    pub entries: u32,
+    /// How many sources may be blocked at once for what they sent.
+    pub bans: u32,
     /// Whether each verdict is logged.
     pub verbose: bool,
+}
+
+impl<'a> Load<'a> {
+    /// Watches these ports, drops nothing, and has no rules but names.
+    pub fn new(ports: &'a PortSet, signatures: &'a Signatures) -> Self {
+        Self {
+            drop: DropSet::NOTHING,
+            any_port: false,
+            ports,
+            sources: abi::DEFAULT_SOURCES,
+            signatures,
+            rules: &Rules::NONE,
+            entries: abi::DEFAULT_ENTRIES,
+            bans: abi::DEFAULT_BANS,
+            verbose: false,
+        }
+    }
 }
 
 /// A program in the kernel, not attached to anything.
@@ -88,10 +112,14 @@ impl Loaded {
         };
         let numbers = load.signatures.numbers(&known_numbers)?;
         let numbered = numbers.iter().copied();
-        let (signatures, tools) = load.signatures.numbered_table(&known_tools, numbered)?;
+        let (mut signatures, tools) = load.signatures.numbered_table(&known_tools, numbered)?;
+        if load.rules.watched != 0 {
+            signatures.watch().map_err(|error| anyhow!("{error}"))?;
+        }
 
         let drop_set = load.drop.0;
         let any_port = u32::from(load.any_port);
+        let uses = load.rules.uses;
         let coarse_clock = u32::from(has_coarse_clock()?);
         let log_level = if load.verbose {
             LOG_VERDICTS
@@ -109,7 +137,15 @@ impl Loaded {
             .override_global(global::LOG_LEVEL, &log_level, true)
             .override_global(global::PORT_SET, load.ports, true)
             .override_global(global::SIGNATURES, &*signatures, true)
+            .override_global(global::USES, &uses, true)
+            .override_global(global::RULES, load.rules, true)
             .map_max_entries(map::SOURCES, load.sources)
+            .map_max_entries(map::RECOGNISED, load.sources)
+            .map_max_entries(map::SENDERS, if uses == 0 { 1 } else { load.sources })
+            .map_max_entries(map::BANS, load.bans)
+            .map_max_entries(map::LISTED, load.entries)
+            .map_max_entries(map::ALLOWED, load.entries)
+            .map_max_entries(map::BLOCKED, load.entries)
             // The verifier's log costs time and memory, and is wanted only when it refuses;
             // aya asks for it then.
             .verifier_log_level(VerifierLogLevel::STATS);
@@ -168,6 +204,10 @@ impl Loaded {
             drop_set: load.drop.0,
             any_port: u32::from(load.any_port),
             sources: load.sources,
+            entries: load.entries,
+            bans: load.bans,
+            lists: 0,
+            rules: *load.rules,
             attached_at: self.attached_at.unwrap_or_else(now),
             ports: *load.ports,
         };

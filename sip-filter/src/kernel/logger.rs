@@ -77,7 +77,7 @@ impl Words {
             .name();
         let reason = Outcome::ALL
             .get(fields.next()?.parse::<usize>().ok()?)?
-            .reason();
+            .in_words();
         let tool = fields.next()?.parse::<usize>().ok()?;
         let tool = match self.tools.get(tool) {
             Some(Some(name)) => format!(" from {name}"),

@@ -28,9 +28,9 @@ const WAITS: usize = 1000;
 pub(super) trait Store {
     /// All places of all CPUs, always in the same order.
     fn places(&self) -> io::Result<Vec<Recent>>;
-    /// The whole map.
+    /// All that is in the maps, where a source may have several entries.
     fn all(&self) -> io::Result<Vec<(Address, SourceCount)>>;
-    /// One source's entry in the map.
+    /// All of one source's entries in the maps, together.
     fn one(&self, source: &Address) -> io::Result<Option<SourceCount>>;
 }
 
@@ -41,7 +41,15 @@ pub(super) trait Store {
 /// Those of the store.
 pub(super) fn read(store: &impl Store) -> io::Result<Vec<(Address, SourceCount)>> {
     let before = whole_places(store)?;
-    let mut sources: HashMap<_, _> = store.all()?.into_iter().collect();
+    let mut sources = HashMap::new();
+    for (source, count) in store.all()? {
+        match sources.entry(source) {
+            Entry::Occupied(mut known) => SourceCount::add(known.get_mut(), &count),
+            Entry::Vacant(new) => {
+                new.insert(count);
+            }
+        }
+    }
     let after = whole_places(store)?;
     let moved = moved(&before, &after);
     for place in &after {

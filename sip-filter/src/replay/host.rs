@@ -12,7 +12,7 @@ use sip_filter_common::{
     packet::{self, Packet},
     payload::SlicePayload,
     signature::SignatureTable,
-    verdict::{DropSet, decide},
+    verdict::{DropSet, Met, decide},
 };
 
 use super::Engine;
@@ -123,7 +123,7 @@ impl Host {
     fn datagram(&mut self, datagram: &Datagram<'_>, time: u64) {
         let found = self.classify(datagram);
         let (class, tool) = (found.class, found.tool());
-        let outcome = decide(self.drop, class, tool);
+        let outcome = decide(self.drop, class, tool, Met::NOTHING);
         let hostile = tool.is_some_and(|tool| tool.is_hostile());
         let dropped = u64::from(outcome.is_drop());
         let bytes = datagram.length as u64;

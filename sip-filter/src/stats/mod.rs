@@ -543,12 +543,12 @@ pub(crate) mod tests {
     /// A small network: a scanner that is dropped, one that is not, a phone and noise.
     pub(crate) fn snapshot() -> Snapshot {
         use MessageClass::*;
-        use Outcome::{Passed, Signature, WouldDrop};
+        use Outcome::{Passed, Signature, WouldSignature};
         let scanner: Cells<'_> = &[
             (Options, true, Signature, 1_234_567, 500_000_000),
             (Register, true, Signature, 3, 1_200),
         ];
-        let other: Cells<'_> = &[(Options, true, WouldDrop, 40, 16_000)];
+        let other: Cells<'_> = &[(Options, true, WouldSignature, 40, 16_000)];
         let phone: Cells<'_> = &[
             (Register, false, Passed, 12, 6_000),
             (Response, false, Passed, 40, 20_000),
@@ -610,7 +610,7 @@ pub(crate) mod tests {
     #[test]
     fn every_total_is_a_sum_of_cells() {
         use MessageClass::*;
-        use Outcome::{Passed, Signature, WouldDrop};
+        use Outcome::{Passed, Signature, WouldSignature};
         let totals = |packets, bytes| Totals {
             packets,
             bytes,
@@ -672,7 +672,7 @@ pub(crate) mod tests {
             ),
             (
                 "a scanner while monitoring",
-                &[(Options, true, WouldDrop, 9, 90)],
+                &[(Options, true, WouldSignature, 9, 90)],
                 Totals {
                     sip: 9,
                     requests: 9,

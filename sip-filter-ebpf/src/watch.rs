@@ -1,0 +1,132 @@
+//! Judging a source by what it has done lately: limits, behaviours, escalation.
+
+use aya_ebpf::{
+    bindings::{BPF_ANY, BPF_NOEXIST},
+    helpers::bpf_ktime_get_ns,
+};
+use sip_filter_common::{
+    abi::Event,
+    classify::{self, Classification, Work},
+    lists::Ban,
+    rules::Rules,
+    sender::{Add, Judgement, Sender, Sent},
+    sip::MessageClass,
+};
+
+use crate::{
+    count::counts,
+    maps::{BANS, EVENTS, SENDERS},
+    payload::Datagram,
+    policy,
+    source::add,
+};
+
+/// What a new source begins with. A value this large has no room on the program's stack.
+static NEW_SENDER: Sender = Sender::NEW;
+
+/// Judges a datagram's source.
+#[inline(always)]
+pub fn judge(datagram: &Datagram, found: &Classification, work: &mut Work, now: u64) -> Judgement {
+    let uses = policy::uses();
+    let is_hostile = found.hit.is_hostile();
+    if uses & (Rules::LIMITS | Rules::BEHAVIOURS | Rules::ESCALATION) == 0 {
+        return Judgement::default();
+    }
+    // Only what a scanner sends counts towards escalation.
+    if uses & (Rules::LIMITS | Rules::BEHAVIOURS) == 0 && !is_hostile {
+        return Judgement::default();
+    }
+    if found.class as u8 > MessageClass::Response as u8 {
+        return Judgement::default();
+    }
+    let Some(counts) = counts() else {
+        return Judgement::default();
+    };
+    let sent = &mut counts.sent;
+    sent.source = datagram.source;
+    sent.destination = datagram.destination;
+    sent.port = datagram.port as u64;
+    sent.class = found.class as u64;
+    sent.at = if uses & Rules::FINE_CLOCK != 0 && uses & Rules::SET_CLOCK == 0 {
+        // SAFETY: a helper without arguments.
+        unsafe { bpf_ktime_get_ns() }
+    } else {
+        now
+    };
+    sent.user = 0;
+    sent.flags = 0;
+    if is_hostile {
+        sent.flags = Sent::IS_HOSTILE;
+        if policy::drops_for_its_tool(found) {
+            sent.flags |= Sent::IS_DROPPED;
+        }
+    }
+    if uses & Rules::BEHAVIOURS != 0 && found.class.is_request() {
+        classify::note_dialogue(
+            &datagram.payload,
+            found.class,
+            work,
+            policy::signatures(),
+            policy::rules().seed,
+            sent,
+        );
+    }
+    Judgement(sip_filter_judge(0))
+}
+
+/// A function of a number alone, which the verifier walks once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_judge(_: u64) -> u64 {
+    let Some(counts) = counts() else {
+        return 0;
+    };
+    let sent = &counts.sent;
+    let sender = match SENDERS.get_ptr_mut(sent.source) {
+        Some(sender) => sender,
+        None => {
+            let _ = SENDERS.insert(sent.source, &NEW_SENDER, BPF_NOEXIST as u64);
+            match SENDERS.get_ptr_mut(sent.source) {
+                Some(sender) => sender,
+                // No memory for another source, which then is not judged.
+                None => return 0,
+            }
+        }
+    };
+    let rules = policy::rules();
+    // SAFETY: the value lives as long as the program runs. Other CPUs may write to it at the same time:
+    // see `Sender`.
+    let judgement = unsafe { &mut *sender }.judge(sent, rules, policy::uses(), AddShared);
+    if judgement.escalates() {
+        let ban = Ban {
+            until: sent.at + rules.escalation.length,
+            since: sent.at,
+            dropped: 1,
+            cause: judgement.behaviour(),
+        };
+        if BANS.insert(sent.source, ban, BPF_ANY as u64).is_ok() {
+            counts.escalations += 1;
+            let event = Event {
+                kind: Event::BLOCKED,
+                at: sent.at,
+                source: sent.source,
+                cause: ban.cause,
+                until: ban.until,
+            };
+            // Where nobody reads them, there is no room for more.
+            let _ = EVENTS.output::<Event>(event, 0);
+        }
+    }
+    judgement.0
+}
+
+/// Adds to what other CPUs may add to.
+struct AddShared;
+
+impl Add for AddShared {
+    #[inline(always)]
+    fn add(&self, to: &mut u64, number: u64) {
+        // SAFETY: a reference.
+        unsafe { add(to, number) };
+    }
+}
