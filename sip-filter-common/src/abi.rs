@@ -6,7 +6,7 @@
 //! a new [`VERSION`].
 
 use crate::{
-    lists,
+    lists::{self, Ban},
     rules::{Behaviour, Rules},
     sender::Sent,
     signature::MAX_SIGNATURES,
@@ -362,6 +362,10 @@ pub struct Counts {
     pub escalations: u64,
     /// The packet that is being judged.
     pub sent: Sent,
+    /// What is reported of it, and noted of its source: on the stack is no room for more.
+    pub event: Event,
+    /// As above.
+    pub ban: Ban,
     /// By destination port, at [`PortPlace::of`]. A port whose place another one has taken is
     /// counted in [`map::PORTS`].
     pub ports: [PortPlace; PORT_PLACES],
@@ -817,6 +821,8 @@ const _: () = {
                 + 24 * Behaviour::COUNT
                 + 8
                 + size_of::<Sent>()
+                + size_of::<Event>()
+                + size_of::<Ban>()
                 + 32 * PORT_PLACES
                 + 16
                 + 64 * (RECENT_PLACES + 1)

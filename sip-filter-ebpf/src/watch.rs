@@ -5,9 +5,8 @@ use aya_ebpf::{
     helpers::bpf_ktime_get_ns,
 };
 use sip_filter_common::{
-    abi::Event,
+    abi::{Counts, Event},
     classify::{self, Classification, Work},
-    lists::Ban,
     rules::Rules,
     sender::{Add, Sender, Sent},
     sip::MessageClass,
@@ -68,11 +67,11 @@ extern "C" fn sip_filter_judge() -> u64 {
         return 0;
     };
     let sent = &mut counts.sent;
-    let sender = match SENDERS.get_ptr_mut(sent.source) {
+    let sender = match SENDERS.get_ptr_mut(&sent.source) {
         Some(sender) => sender,
         None => {
-            let _ = SENDERS.insert(sent.source, &NEW_SENDER, BPF_NOEXIST as u64);
-            match SENDERS.get_ptr_mut(sent.source) {
+            let _ = SENDERS.insert(&sent.source, &NEW_SENDER, BPF_NOEXIST as u64);
+            match SENDERS.get_ptr_mut(&sent.source) {
                 Some(sender) => sender,
                 // No memory for another source, which then is not judged.
                 None => return 0,
@@ -83,29 +82,34 @@ extern "C" fn sip_filter_judge() -> u64 {
     // SAFETY: the value lives as long as the program runs. Other CPUs may write to it at the same time:
     // see `Sender`.
     let judgement = unsafe { &mut *sender }.judge(sent, rules, policy::uses(), AddShared);
-    if judgement.escalates() {
-        let ban = Ban {
-            until: sent.clock + rules.escalation.length,
-            since: sent.clock,
-            dropped: 1,
-            cause: judgement.behaviour(),
-        };
-        if BANS.insert(sent.source, ban, BPF_ANY as u64).is_ok() {
-            counts.escalations += 1;
-            let event = Event {
-                kind: Event::BLOCKED,
-                at: sent.clock,
-                source: sent.source,
-                cause: ban.cause,
-                until: ban.until,
-            };
-            // Where nobody reads them, there is no room for more.
-            let _ = EVENTS.output::<Event>(event, 0);
-        }
-    }
     sent.met |= judgement.met().0 as u64;
     sent.behaviour = judgement.behaviour();
+    if judgement.escalates() {
+        block(counts);
+    }
     0
+}
+
+/// Blocks the source of the packet that is being judged, and reports it.
+#[inline(always)]
+fn block(counts: &mut Counts) {
+    let (sent, ban) = (&counts.sent, &mut counts.ban);
+    ban.until = sent.clock + policy::rules().escalation.length;
+    ban.since = sent.clock;
+    ban.dropped = 1;
+    ban.cause = sent.behaviour;
+    if BANS.insert(&sent.source, &*ban, BPF_ANY as u64).is_err() {
+        return;
+    }
+    counts.escalations += 1;
+    let event = &mut counts.event;
+    event.kind = Event::BLOCKED;
+    event.at = sent.clock;
+    event.source = sent.source;
+    event.cause = ban.cause;
+    event.until = ban.until;
+    // Where nobody reads them, there is no room for more.
+    let _ = EVENTS.output::<Event>(&*event, 0);
 }
 
 /// Adds to what other CPUs may add to.
