@@ -20,7 +20,7 @@ pub use instance::{Instance, instances};
 pub use interface::{AttachedMode, Interface};
 pub use load::{Load, Loaded, TEST_RUN_LENGTHS};
 pub use logger::Logger;
-pub use syscall::monotonic_ns;
+pub use syscall::{monotonic_ns, random};
 
 /// How the operator asked to attach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
