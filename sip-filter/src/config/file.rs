@@ -149,8 +149,17 @@ pub fn parse(text: &str, path: &Path) -> (Configuration, Vec<Mistake>) {
     };
     let (file, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        let at = error.span().map_or(0, |span| span.start);
-        reader.wrong(reader.line(at), error.message().to_owned());
+        let span = error.span().unwrap_or(0..0);
+        let line = reader.line(span.start);
+        // One line, one mistake: others follow from it.
+        if reader.mistakes.iter().any(|mistake| mistake.line == line) {
+            continue;
+        }
+        let at = match text.get(span).map(str::trim) {
+            Some(at) if !at.is_empty() && !at.contains('\n') => format!(": `{at}`"),
+            _ => String::new(),
+        };
+        reader.wrong(line, format!("{}{at}", error.message()));
     }
     // What follows from text that was not understood is no mistake of the operator's.
     if errors.is_empty() {
@@ -470,7 +479,10 @@ impl<'a> Reader<'a> {
             if keys.contains(key) {
                 continue;
             }
-            let meant = match ROOT.contains(key) && !table.name.is_empty() {
+            // `ports` is a threshold too.
+            let is_lost =
+                ROOT.contains(key) && !table.name.is_empty() && !table.name.starts_with(BEHAVIOUR);
+            let meant = match is_lost {
                 true => format!("; `{key}` stands before the first [table]"),
                 false => meant(key, keys),
             };
@@ -518,10 +530,11 @@ impl<'a> Reader<'a> {
             }
             None => {
                 let what = format!(
-                    "`{}` is a whole number from {} to {}, without quotes",
+                    "`{}` is a whole number from {} to {}, and not {}",
                     table.path(key),
                     thousands((*allowed.start()).into()),
-                    thousands((*allowed.end()).into())
+                    thousands((*allowed.end()).into()),
+                    self.text.get(value.span()).unwrap_or_default()
                 );
                 self.wrong(line, what);
             }
@@ -617,6 +630,7 @@ impl<'a> Reader<'a> {
             DeValue::Array(values) => values.iter().collect(),
             _ => vec![value],
         };
+        let written = values.len();
         let mut parsed = Vec::new();
         for value in values {
             let line = self.line(value.span().start);
@@ -632,7 +646,7 @@ impl<'a> Reader<'a> {
                 ),
             }
         }
-        Some(Set {
+        (parsed.len() == written).then_some(Set {
             value: parsed,
             origin: Origin::Line(line),
         })
@@ -665,4 +679,386 @@ fn counts_for_escalation(name: &str) -> Result<u32> {
         let meant = meant(name, &BY.map(|(name, _)| name));
         anyhow!("`{name}` does not count{meant}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::configuration::as_toml;
+    use sip_filter_common::{
+        rules::{Limit, Rules, Threshold},
+        sender::{HOST_BITS, USER_BITS},
+        sip::MessageClass,
+        sketch::bits_of,
+    };
+
+    /// The example that comes with the source.
+    const EXAMPLE: &str = include_str!("../../config.toml");
+
+    fn parsed(text: &str) -> Configuration {
+        let (configuration, mistakes) = parse(text, Path::new("/etc/x/config.toml"));
+        assert!(mistakes.is_empty(), "{}", Mistakes(mistakes));
+        configuration
+    }
+
+    /// The example with all that is switched off in it.
+    fn whole_example() -> String {
+        let is_setting =
+            |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+        let line = |line: &str| match line.strip_prefix('#') {
+            Some(setting) if is_setting(setting) => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        };
+        EXAMPLE.lines().map(line).collect()
+    }
+
+    #[test]
+    fn the_example_is_what_it_says() {
+        let configuration = parsed(EXAMPLE);
+        assert_eq!(configuration.interfaces.value, ["eth0"]);
+        let rules = configuration.rules(0);
+        assert_eq!(rules.uses, Rules::BEHAVIOURS);
+        assert_eq!([rules.watched, rules.dropped], [0b11111, 0]);
+        // Whatever is said to be a default is one.
+        let default = Configuration::default();
+        assert_eq!(rules.thresholds, default.rules(0).thresholds);
+        assert_eq!(configuration.ports.value, default.ports.value);
+        assert_eq!(configuration.sizes.bans.value, default.sizes.bans.value);
+    }
+
+    #[test]
+    fn every_key_is_in_the_example() {
+        let example = whole_example();
+        let rows = parsed(&example).rows();
+        for row in &rows {
+            let key = format!("{}.{}", row.table, row.key);
+            assert!(row.origin.starts_with("/etc/x/config.toml:"), "{key}");
+        }
+        let of = |table: &str| rows.iter().filter(|row| row.table == table).count();
+        assert_eq!(of(""), ROOT.len() - 5, "the tables are keys too");
+        assert_eq!(of(SIZES), SIZE_KEYS.len());
+        assert_eq!(of(LISTS), LIST_KEYS.len());
+        assert_eq!(of("limit.sip"), LIMIT_KEYS.len());
+        assert_eq!(of("limit.REGISTER"), LIMIT_KEYS.len());
+        assert_eq!(of(ESCALATE), ESCALATE_KEYS.len());
+        for behaviour in Behaviour::ALL {
+            assert_eq!(of(&format!("behaviour.{}", behaviour.name())), 3);
+        }
+        for name in limit_names() {
+            assert!(EXAMPLE.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read() {
+        for text in ["", EXAMPLE, &whole_example()] {
+            let mut configuration = parsed(text);
+            let shown = as_toml(&configuration.rows());
+            let mut again = parsed(&shown);
+            assert_eq!(again.rules(0), configuration.rules(0), "{shown}");
+            for configuration in [&mut configuration, &mut again] {
+                for row in configuration.rows() {
+                    assert!(shown.contains(&format!("{} = {}", row.key, row.value)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_kernel_gets() {
+        let second = 1_000_000_000;
+        let configuration = parsed(
+            "ports = [5060, \"5070-5080\"]\n\
+             drop = \"scanners\"\n\
+             signatures = [\"own.toml\", \"/srv/more.toml\"]\n\
+             lists = { action = \"count\", allow = \"192.0.2.0/24\", block_files = [\"b.txt\"] }\n\
+             [limit.sip]\nrate = 1000\n\
+             [limit.REGISTER]\nrate = 10\nburst = 20\naction = \"count\"\n\
+             [limit.OTHER]\nrate = 1\nper = \"1m\"\n\
+             [behaviour.enumeration]\nusers = 50\n\
+             [behaviour.address-sweep]\naddresses = 0x10\naction = \"drop\"\n\
+             [escalate]\nafter = 5\nwithin = \"1m\"\nfor = \"2h\"\nby = \"signature\"\n",
+        );
+        assert_eq!(configuration.ports.value.to_string(), "5060,5070-5080");
+        assert_eq!(configuration.drop.value.to_string(), "scanners");
+        let files = ["/etc/x/own.toml", "/srv/more.toml"].map(PathBuf::from);
+        assert_eq!(configuration.signatures.value, files);
+        let lists = &configuration.lists;
+        assert_eq!(lists.allow.value, ["192.0.2.0/24".parse().unwrap()]);
+        assert_eq!(lists.block_files.value, [PathBuf::from("/etc/x/b.txt")]);
+
+        let rules = configuration.rules(9);
+        assert_eq!(rules.seed, 9);
+        assert_eq!(rules.block_drops, 0);
+        let limit = |interval, burst: u64, drops| Limit {
+            interval,
+            tolerance: (burst - 1) * interval,
+            drops,
+        };
+        assert_eq!(rules.limits[0], limit(second / 1_000, 1_000, 1));
+        let of = |class: MessageClass| rules.limits[1 + class as usize];
+        assert_eq!(of(MessageClass::Register), limit(second / 10, 20, 0));
+        assert_eq!(of(MessageClass::Other), limit(60 * second, 1, 1));
+        assert_eq!(of(MessageClass::Invite), Limit::NONE);
+
+        let [enumeration, sweep] = [Behaviour::Enumeration, Behaviour::AddressSweep];
+        assert_eq!(rules.watched, enumeration.bit() | sweep.bit());
+        assert_eq!(rules.dropped, sweep.bit());
+        let threshold = |behaviour: Behaviour| rules.thresholds[behaviour as usize];
+        let window = |seconds: u64| (seconds * second >> 20) as u32;
+        let expected = |seconds, count| Threshold {
+            window: window(seconds),
+            count,
+        };
+        assert_eq!(
+            threshold(enumeration),
+            expected(300, bits_of(50, USER_BITS))
+        );
+        assert_eq!(threshold(sweep), expected(60, bits_of(16, HOST_BITS)));
+        assert_eq!(threshold(Behaviour::Flood), expected(10, 1_000));
+        let escalation = Escalation {
+            after: 5,
+            within: window(60),
+            length: 7_200 * second,
+            by: Escalation::BY_SIGNATURE,
+            drops: 1,
+        };
+        assert_eq!(rules.escalation, escalation);
+    }
+
+    #[test]
+    fn a_behaviour_does_what_is_said_nearest_to_it() {
+        let all = 0b11111;
+        let flood = Behaviour::Flood.bit();
+        for (text, watched, dropped) in [
+            ("", 0, 0),
+            ("[behaviour]", 0, 0),
+            ("[behaviour]\naction = \"count\"", all, 0),
+            ("[behaviour]\naction = \"drop\"", all, all),
+            ("[behaviour.flood]", flood, 0),
+            ("[behaviour.flood]\naction = \"drop\"", flood, flood),
+            ("[behaviour.flood]\naction = \"off\"", 0, 0),
+            ("[behaviour]\naction = \"off\"\n[behaviour.flood]", 0, 0),
+            (
+                "[behaviour]\naction = \"drop\"\nflood.action = \"count\"",
+                all,
+                all & !flood,
+            ),
+            (
+                "[behaviour]\naction = \"drop\"\nflood.action = \"off\"",
+                all & !flood,
+                all & !flood,
+            ),
+        ] {
+            let rules = parsed(text).rules(0);
+            assert_eq!([rules.watched, rules.dropped], [watched, dropped], "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_file_line_key_and_what_was_meant() {
+        for (text, line, said) in [
+            (
+                "\ninterface = [\"eth0\"]",
+                2,
+                "no key `interface`; do you mean `interfaces`?",
+            ),
+            (
+                "interfaces = [\"a\", \"a\"]",
+                1,
+                "`interfaces` names a twice",
+            ),
+            (
+                "interfaces = [\"a\",\n\"b/c\"]",
+                2,
+                "`interfaces`: an interface's name has",
+            ),
+            (
+                "interfaces = 1",
+                1,
+                "`interfaces` is a list of texts: interfaces = [",
+            ),
+            (
+                "mode = \"navite\"",
+                1,
+                "`mode`: there is no mode `navite`; do you mean `native`?",
+            ),
+            ("mode = 1", 1, "`mode` is a text: mode = \"auto\""),
+            ("ports = 70000", 1, "`ports`: there is no port 70000"),
+            (
+                "ports = 5060.5",
+                1,
+                "`ports` is a text, or a list of numbers",
+            ),
+            (
+                "drop = [\"scaners\"]",
+                1,
+                "`drop`: `scaners` cannot be dropped; do you mean `scanners`?",
+            ),
+            (
+                "sources = 1024",
+                1,
+                "no key `sources`; there are interfaces, mode",
+            ),
+            ("[sises]", 1, "no key `sises`; do you mean `sizes`?"),
+            ("sizes = 3", 1, "`sizes` is a table: write [sizes]"),
+            (
+                "[sizes]\nsource = 4096",
+                2,
+                "no key `sizes.source`; do you mean `sources`?",
+            ),
+            (
+                "[sizes]\nsources = 1",
+                2,
+                "`sizes.sources` is a whole number from 1,024 to 16,777,216, and not 1",
+            ),
+            (
+                "[sizes]\nlists = \"1\"",
+                2,
+                "`sizes.lists` is a whole number from 1 to 16,777,216, and not \"1\"",
+            ),
+            ("[sizes]\nbans = -1", 2, "`sizes.bans` is a whole number"),
+            (
+                "[sizes]\ndrop = []",
+                2,
+                "no key `sizes.drop`; `drop` stands before the first [table]",
+            ),
+            (
+                "[lists]\nallow = [\"192.0.2.7/24\"]",
+                2,
+                "`lists.allow`: `192.0.2.7/24` has bits set",
+            ),
+            (
+                "[lists]\naction = \"off\"",
+                2,
+                "`lists.action` cannot be `off`; there are count, drop",
+            ),
+            (
+                "[lists]\nallow_files = \"\"",
+                2,
+                "`lists.allow_files`: a file has a name",
+            ),
+            (
+                "[limit.register]\nrate = 1",
+                1,
+                "no key `limit.register`; do you mean `REGISTER`?",
+            ),
+            (
+                "[limit.INVIET]\nrate = 1",
+                1,
+                "no key `limit.INVIET`; do you mean `INVITE`?",
+            ),
+            (
+                "[limit]\nrate = 1",
+                2,
+                "no key `limit.rate`; there are sip, REGISTER",
+            ),
+            ("[limit.sip]\nburst = 1", 1, "`limit.sip` lacks `rate`"),
+            (
+                "[limit.sip]\nrate = 0",
+                2,
+                "`limit.sip.rate` is a whole number from 1 to 10,000,000, and not 0",
+            ),
+            (
+                "[limit.sip]\nrate = 10\nper = \"0s\"",
+                3,
+                "`limit.sip.per`: `0s` is no time at all",
+            ),
+            (
+                "[limit.sip]\nrate = 10\nper = \"2d\"",
+                3,
+                "`limit.sip.per` is from 100ms to 1d, and not 2d",
+            ),
+            (
+                "[limit.sip]\nrate = 9000000\nper = \"100ms\"",
+                2,
+                "more than 10,000,000 a second",
+            ),
+            (
+                "[limit.sip]\nrate = 1\nper = \"1h\"\nburst = 200",
+                4,
+                "`limit.sip.burst`: at this rate so many take more than 7d",
+            ),
+            (
+                "[limit.sip]\nrate = 1\nbrust = 2",
+                3,
+                "no key `limit.sip.brust`; do you mean `burst`?",
+            ),
+            (
+                "[behaviour.portsweep]",
+                1,
+                "no key `behaviour.portsweep`; do you mean `port-sweep`?",
+            ),
+            (
+                "[behaviour]\naction = \"block\"",
+                2,
+                "`behaviour.action` cannot be `block`; there are off, count, drop",
+            ),
+            (
+                "[behaviour.flood]\nports = 5",
+                2,
+                "no key `behaviour.flood.ports`; there are action, requests, within",
+            ),
+            (
+                "[behaviour.enumeration]\nusers = 5000",
+                2,
+                "from 2 to 1,500, and not 5000",
+            ),
+            (
+                "[behaviour.password-guessing]\nattempts = 255",
+                2,
+                "from 2 to 254, and not 255",
+            ),
+            (
+                "[behaviour.flood]\nwithin = \"8d\"",
+                2,
+                "`behaviour.flood.within` is from 100ms to 7d, and not 8d",
+            ),
+            (
+                "[behaviour.flood]\nwithin = 10",
+                2,
+                "`behaviour.flood.within` is a text: within = \"10s\"",
+            ),
+            ("[escalate]\nfor = \"1h\"", 1, "`escalate` lacks `after`"),
+            (
+                "[escalate]\nafter = 5\nby = []",
+                3,
+                "`escalate.by` is empty",
+            ),
+            (
+                "[escalate]\nafter = 5\nby = [\"limit\"]",
+                3,
+                "`escalate.by`: `limit` does not count; there are signature, behaviour",
+            ),
+            (
+                "[escalate]\nafter = 5\nby = [\"behaviour\"]",
+                3,
+                "none is watched; set `behaviour.action`",
+            ),
+            (
+                "mode = \"auto\"\nmode = \"skb\"",
+                2,
+                "duplicate key: `mode`",
+            ),
+            ("mode = auto", 1, "must be quoted"),
+            ("[sizes\n", 1, "expected"),
+        ] {
+            let (_, mistakes) = parse(text, Path::new("/etc/x/config.toml"));
+            let all = Mistakes(mistakes.clone()).to_string();
+            assert!(
+                all.starts_with(&format!("/etc/x/config.toml:{line}: ")),
+                "{text}: {all}"
+            );
+            assert!(all.contains(said), "{text}: {all}");
+            assert_eq!(mistakes.len(), 1, "{text}: {all}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_in_the_order_of_lines() {
+        let text = "mod = 1\n[limit.sip]\nrat = 1\n[escalate]\nafter = -1\n[sizes]\nbans = 0\n";
+        let (_, mistakes) = parse(text, Path::new("c.toml"));
+        let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();
+        assert_eq!(lines, [1, 2, 3, 5, 7]);
+    }
 }
