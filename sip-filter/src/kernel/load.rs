@@ -103,6 +103,13 @@ impl Loaded {
         if let Some(settings) = adopted {
             check_layout(&settings, load)?;
         }
+        if let (Some(instance), Some(settings)) = (instance, adopted)
+            && settings.rules.uses == 0
+            && load.rules.uses != 0
+        {
+            // The running program asks nothing of senders, so their map was made for next to none.
+            instance.unpin(map::SENDERS)?;
+        }
         let (known_tools, known_numbers) = match (instance, adopted) {
             (Some(instance), Some(_)) => (
                 pinned_array(instance, map::TOOLS)?,
@@ -318,6 +325,17 @@ fn check_layout(settings: &Settings, load: &Load<'_>) -> Result<()> {
             settings.sources,
             settings.sources
         );
+    }
+    for (running, wanted, what) in [
+        (settings.entries, load.entries, "lists"),
+        (settings.bans, load.bans, "bans"),
+    ] {
+        if running != wanted {
+            bail!(
+                "the running filter was made with {what} = {running} under [sizes], not {wanted}; \
+                 leave it so, or detach the filter first"
+            );
+        }
     }
     Ok(())
 }
