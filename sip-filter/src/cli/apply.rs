@@ -127,7 +127,7 @@ fn keep(
     let given = Given {
         program: Filter::open(instance)?.program_id()?,
         from_file,
-        options: options.from_anywhere()?,
+        options: options.with_absolute_paths()?,
         in_force: configuration.rows(),
     };
     given.write(&global.state, instance.name())

@@ -106,7 +106,7 @@ impl FilterOptions {
     }
 
     /// The same for a process that was started in another folder.
-    pub(super) fn from_anywhere(&self) -> Result<Self> {
+    pub(super) fn with_absolute_paths(&self) -> Result<Self> {
         let absolute = |path: &Option<PathBuf>| {
             let path = path.as_ref().map(path::absolute);
             path.transpose().context("the working folder is gone")

@@ -338,8 +338,8 @@ impl Configuration {
             rows: Vec::new(),
         };
         rows.add("", "interfaces", &self.interfaces, |names| texts(names));
-        rows.add("", "mode", &self.mode, |mode| text(mode));
-        rows.add("", "ports", &self.ports, |ports| text(ports));
+        rows.add("", "mode", &self.mode, text);
+        rows.add("", "ports", &self.ports, text);
         rows.add("", "drop", &self.drop, |drop| texts(drop.names()));
         rows.add("", "signatures", &self.signatures, |files| paths(files));
         let Sizes {
@@ -365,7 +365,7 @@ impl Configuration {
             let Some(rate) = rate else { continue };
             let table = format!("limit.{name}");
             rows.add(&table, "rate", &rate.rate, number);
-            rows.add(&table, "per", &rate.per, |per| text(per));
+            rows.add(&table, "per", &rate.per, text);
             rows.add(&table, "burst", &rate.burst, number);
             rows.add(&table, "action", &rate.action, action);
         }
@@ -373,12 +373,12 @@ impl Configuration {
             let table = format!("behaviour.{}", behaviour.name());
             rows.add(&table, "action", &watch.action, action);
             rows.add(&table, counted(behaviour).key, &watch.count, number);
-            rows.add(&table, "within", &watch.within, |within| text(within));
+            rows.add(&table, "within", &watch.within, text);
         }
         let escalate = &self.escalate;
         rows.add("escalate", "after", &escalate.after, number);
-        rows.add("escalate", "within", &escalate.within, |span| text(span));
-        rows.add("escalate", "for", &escalate.length, |span| text(span));
+        rows.add("escalate", "within", &escalate.within, text);
+        rows.add("escalate", "for", &escalate.length, text);
         rows.add("escalate", "by", &escalate.by, |by| {
             let counts = BY.into_iter().filter(|(_, bit)| by & bit != 0);
             texts(counts.map(|(name, _)| name))

@@ -805,7 +805,7 @@ mod tests {
         assert_eq!(rules.watched, enumeration.bit() | sweep.bit());
         assert_eq!(rules.dropped, sweep.bit());
         let threshold = |behaviour: Behaviour| rules.thresholds[behaviour as usize];
-        let window = |seconds: u64| (seconds * second >> 20) as u32;
+        let window = |seconds: u64| ((seconds * second) >> 20) as u32;
         let expected = |seconds, count| Threshold {
             window: window(seconds),
             count,
