@@ -92,6 +92,7 @@ mod tests {
         let global = Global {
             name: Some("edge".to_owned()),
             bpffs: "/nowhere".into(),
+            state: "/nonexistent".into(),
         };
         let args = Args {
             interfaces: Vec::new(),

@@ -62,6 +62,14 @@ struct Global {
     /// Where the BPF file system is mounted, which holds what outlives the command
     #[arg(long, global = true, value_name = "DIR", default_value = "/sys/fs/bpf")]
     bpffs: PathBuf,
+    /// Where that is kept which outlives a reboot
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/var/lib/sip-filter"
+    )]
+    state: PathBuf,
 }
 
 impl Global {

@@ -5,4 +5,5 @@
 
 pub mod drop;
 pub mod ports;
+pub mod prefix;
 pub mod signatures;
