@@ -7,3 +7,4 @@ pub mod drop;
 pub mod ports;
 pub mod prefix;
 pub mod signatures;
+pub mod span;
