@@ -37,7 +37,9 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         interfaces,
         notices,
         logger: _,
-    } = args.filter.attach(&instance, &args.interfaces, false)?;
+    } = args
+        .filter
+        .attach(&instance, &global.state, &args.interfaces, false)?;
     for notice in notices {
         complain(&format!("note: {notice}"));
     }

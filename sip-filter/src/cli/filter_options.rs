@@ -1,7 +1,7 @@
 //! The options that say what the filter does: the same wherever one is attached, and those that
 //! are no matter of attaching the same for whatever runs it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -12,6 +12,7 @@ use crate::{
         signatures::Signatures,
     },
     kernel::{self, Attached, Instance, Load},
+    lists::{self, Lists, Writing},
     stats::policy,
 };
 
@@ -76,6 +77,7 @@ impl FilterOptions {
     pub(super) fn attach(
         &self,
         instance: &Instance,
+        state: &Path,
         interfaces: &[String],
         verbose: bool,
     ) -> Result<Attached> {
@@ -86,8 +88,20 @@ impl FilterOptions {
             Mode::Hw => kernel::Mode::Hw,
         };
         let signatures = self.policy.signatures()?;
-        let load = self.policy.load(&signatures, verbose);
-        kernel::attach(instance, interfaces, mode, &load)
+        // Nobody changes the lists until they are in force; where nothing was ever listed, nothing is
+        // kept, and whoever lists something meanwhile is asked afterwards.
+        let mut writing = Writing::open_existing(state, instance.name())?;
+        let lists = writing.as_ref().map(Writing::lists).transpose()?;
+        let load = Load {
+            lists: lists.as_ref().unwrap_or(Lists::EMPTY),
+            ..self.policy.load(&signatures, verbose)
+        };
+        let attached = kernel::attach(instance, interfaces, mode, &load)?;
+        match &mut writing {
+            Some(writing) => writing.commit()?,
+            None => lists::catch_up(state, instance)?,
+        }
+        Ok(attached)
     }
 
     /// What is in force with these options, in words.

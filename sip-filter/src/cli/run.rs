@@ -3,6 +3,7 @@
 use std::{
     future,
     io::{self, IsTerminal},
+    path::Path,
     pin::pin,
     time::Duration,
 };
@@ -79,7 +80,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(session(args, &instance, is_live))
+        .block_on(session(args, &instance, &global.state, is_live))
 }
 
 /// What ended the watch.
@@ -90,7 +91,7 @@ enum End {
     DetachedElsewhere,
 }
 
-async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> {
+async fn session(args: &Args, instance: &Instance, state: &Path, is_live: bool) -> Result<()> {
     // Before anything is attached, so that no signal ends the process and leaves it there.
     let mut stop = Stop::new()?;
     let mut reload = Reload::new()?;
@@ -100,7 +101,7 @@ async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> 
         logger,
     } = args
         .filter
-        .attach(instance, &args.interfaces, args.verbose)?;
+        .attach(instance, state, &args.interfaces, args.verbose)?;
     let names: Vec<_> = interfaces
         .iter()
         .map(|interface| interface.name.clone())
@@ -129,7 +130,7 @@ async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> 
                     () = stop.requested() => break End::Stopped,
                     () = reload.requested() => {
                         let verbose = args.verbose;
-                        match args.filter.attach(instance, &args.interfaces, verbose) {
+                        match args.filter.attach(instance, state, &args.interfaces, verbose) {
                             Ok(Attached { logger, .. }) => {
                                 verdicts.set(forward(logger));
                                 log::info!("{}: signatures read again", instance.name());
