@@ -326,6 +326,53 @@ fn a_limit_that_a_reload_brings_holds() {
 }
 
 #[test]
+fn the_lists_of_the_file_hold_beside_those_of_commands() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let first = format!("interfaces = [\"{FILTERED}\"]\n[lists]\n");
+    let config = Config::new(&format!(
+        "{first}block = [\"{SCANNER}\", \"192.0.2.16/28\"]\n"
+    ));
+    let dropped = || [SCANNER, PHONE].map(|source| drops_from(&filter, &link, source));
+    filter.succeed(&format!("attach {}", config.option()));
+    assert_eq!(dropped(), [1, 1]);
+    let listed = filter.succeed("block list --format csv");
+    assert!(listed.contains("192.0.2.16/28"), "{listed}");
+
+    config.write("trunks.txt", &format!("{PHONE}  # our provider\n"));
+    config.write(
+        NAME,
+        &format!("{first}block = [\"{SCANNER}\"]\nallow_files = [\"trunks.txt\"]\n"),
+    );
+    filter.succeed("reload");
+    assert_eq!(dropped(), [1, 0]);
+    filter.succeed(&format!("block add {PHONE}"));
+    assert_eq!(dropped(), [1, 0], "the allow list wins");
+    config.write(
+        NAME,
+        &format!("{first}block = [\"{SCANNER}\"]\naction = \"count\"\n"),
+    );
+    filter.succeed("reload");
+    assert_eq!(dropped(), [0, 0], "what is blocked is only counted");
+
+    // More than there is room for changes nothing; more room is made by a reload.
+    let small = "[sizes]\nlists = 1\n";
+    let two = format!("{first}block = [\"{SCANNER}\", \"192.0.2.1\"]\n");
+    config.write(NAME, &format!("{two}{small}"));
+    let refused = filter.attempt("reload");
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    assert!(
+        refused.stderr.contains("2 addresses are more than the 1"),
+        "{refused}"
+    );
+    assert_eq!(dropped(), [0, 0]);
+    config.write(NAME, &format!("{two}[sizes]\nlists = 3\n"));
+    filter.succeed("reload");
+    assert_eq!(dropped(), [1, 1], "who was blocked by a command still is");
+    filter.detach();
+}
+
+#[test]
 fn a_reload_follows_the_interfaces_that_the_file_names() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     config::configuration::{Configuration, Origin},
-    kernel::{self, Attached, Filter, Instance, Interface},
+    kernel::{self, Attached, Filter, Instance, Interface, Load},
+    lists::{self, Lists, Writing},
 };
 
 /// What was put in force.
@@ -53,12 +54,25 @@ pub(super) fn apply(
     let ready = Ready::new(configuration, seed(running.as_ref())?)?;
     let configuration = &ready.configuration;
     let interfaces = &configuration.interfaces;
-    let mut attached = kernel::attach(
-        &instance,
-        &interfaces.value,
-        ready.mode(),
-        &ready.load(verbose),
-    )?;
+    // Nobody changes the lists until they are in force; where nothing was ever listed, nothing is
+    // kept, and whoever lists something meanwhile is asked afterwards.
+    let mut writing = match ready.entries.is_empty() {
+        true => Writing::open_existing(&global.state, instance.name())?,
+        false => Some(Writing::open(&global.state, instance.name())?),
+    };
+    if let Some(writing) = &mut writing {
+        writing.set_config(&ready.entries)?;
+    }
+    let lists = writing.as_ref().map(Writing::lists).transpose()?;
+    let load = Load {
+        lists: lists.as_ref().unwrap_or(Lists::EMPTY),
+        ..ready.load(verbose)
+    };
+    let mut attached = kernel::attach(&instance, &interfaces.value, ready.mode(), &load)?;
+    match &mut writing {
+        Some(writing) => writing.commit()?,
+        None => lists::catch_up(&global.state, &instance)?,
+    }
     attached.notices.extend(options.note(&ready));
 
     let mut from_file = known.map_or_else(Vec::new, |known| known.from_file);

@@ -22,6 +22,7 @@ use crate::{
         signatures::Signatures,
     },
     kernel::{self, Load},
+    lists::{self, ConfigEntry, Lists},
     stats::policy,
 };
 
@@ -157,14 +158,22 @@ pub(super) fn configuration(file: Option<&Path>) -> Result<Configuration> {
 /// A configuration with all that a program is loaded with.
 pub(super) struct Ready {
     pub(super) configuration: Configuration,
+    /// What it says of the lists.
+    pub(super) entries: Vec<ConfigEntry>,
     signatures: Signatures,
     rules: Rules,
+    lists: Lists,
 }
 
 impl Ready {
-    /// Reads the signatures.
+    /// Reads the signatures and the lists.
     pub(super) fn new(configuration: Configuration, seed: u64) -> Result<Self> {
+        let entries = lists::configured(&configuration)?;
+        let lists = Lists::of_configuration(&entries);
+        lists.size().fits(configuration.sizes.lists.value)?;
         Ok(Self {
+            entries,
+            lists,
             signatures: Signatures::with_own(&configuration.signatures.value)?,
             rules: configuration.rules(seed),
             configuration,
@@ -181,7 +190,7 @@ impl Ready {
         }
     }
 
-    /// What the program is loaded with.
+    /// What the program is loaded with, and lists with nothing but what the configuration says.
     pub(super) fn load(&self, verbose: bool) -> Load<'_> {
         let Configuration {
             ports, drop, sizes, ..
@@ -192,6 +201,7 @@ impl Ready {
             sources: sizes.sources.value,
             rules: &self.rules,
             entries: sizes.lists.value,
+            lists: &self.lists,
             bans: sizes.bans.value,
             verbose,
             ..Load::new(&ports.value.set, &self.signatures)

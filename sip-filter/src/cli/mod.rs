@@ -4,13 +4,16 @@
 //! A verb returns an error or nothing. How errors are shown and which exit status they give
 //! is decided here alone: 1 when something failed, 2 when the command was used wrongly.
 
+mod allow;
 mod apply;
 mod attach;
+mod block;
 mod config;
 mod detach;
 mod filter_options;
 mod given;
 mod listing;
+mod lists;
 mod reload;
 mod replay;
 mod run;
@@ -91,6 +94,10 @@ enum Verb {
     Stats(stats::Args),
     Replay(replay::Args),
     #[command(subcommand)]
+    Allow(allow::Verb),
+    #[command(subcommand)]
+    Block(block::Verb),
+    #[command(subcommand)]
     Signatures(signatures::Verb),
     #[command(subcommand)]
     Config(config::Verb),
@@ -122,6 +129,8 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args, &cli.global),
         Verb::Stats(args) => stats::run(&args, &cli.global),
         Verb::Replay(args) => replay::run(&args, &cli.global),
+        Verb::Allow(verb) => allow::run(&verb, &cli.global),
+        Verb::Block(verb) => block::run(&verb, &cli.global),
         Verb::Signatures(verb) => signatures::run(&verb, &cli.global),
         Verb::Config(verb) => config::run(&verb, &cli.global),
     };
@@ -271,6 +280,16 @@ mod tests {
             "config show a.toml",
             "config show --format xml",
             "reload -i eth0",
+            "allow",
+            "allow add",
+            "allow add 192.0.2",
+            "allow add 192.0.2.7/24",
+            "allow add 192.0.2.7 --ttl 1h",
+            "block add 192.0.2.7 --ttl 0s",
+            "block add 192.0.2.7 --ttl soon",
+            "block del",
+            "block list --format xml",
+            "block import",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
             let error = match Cli::try_parse_from(words) {
@@ -306,6 +325,15 @@ mod tests {
             "signatures list --signatures own.toml --format csv",
             "signatures list --name edge --bpffs /tmp/bpf",
             "signatures check own.toml",
+            "allow add 192.0.2.7 2001:db8::/32 --reason trunk",
+            "allow del 192.0.2.7",
+            "allow list --format json",
+            "allow import trunks.txt --reason trunks --replace",
+            "allow export",
+            "block add 192.0.2.0/24 --ttl 7d --reason abuse --state /tmp/state",
+            "block import - --ttl 1h",
+            "block list --format csv",
+            "block export --name edge",
             "signatures explain a.pcap --packets 3 --drop scanners --format json",
             "stats",
             "stats --by source --top 5 --sort last_seen --format csv",

@@ -92,13 +92,22 @@ pub struct Sizes {
     pub bans: Set<u32>,
 }
 
+/// An entry of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whom it is about.
+    pub prefix: Prefix,
+    /// The line in which it stands.
+    pub line: usize,
+}
+
 /// The lists that the configuration names, beside those that commands change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lists {
     /// Sources that are always allowed.
-    pub allow: Set<Vec<Prefix>>,
+    pub allow: Set<Vec<Entry>>,
     /// Sources that are blocked.
-    pub block: Set<Vec<Prefix>>,
+    pub block: Set<Vec<Entry>>,
     /// Files of sources that are always allowed.
     pub allow_files: Set<Vec<PathBuf>>,
     /// Files of sources that are blocked.
@@ -353,7 +362,9 @@ impl Configuration {
         let lists = &self.lists;
         rows.add("lists", "action", &lists.action, action);
         for (key, list) in [("allow", &lists.allow), ("block", &lists.block)] {
-            rows.add("lists", key, list, |list| texts(list));
+            rows.add("lists", key, list, |list| {
+                texts(list.iter().map(|entry| entry.prefix))
+            });
         }
         for (key, files) in [
             ("allow_files", &lists.allow_files),

@@ -23,8 +23,8 @@ use toml::{
 
 use super::{
     configuration::{
-        Action, BY, Configuration, Counted, Escalate, Lists, Origin, Rate, Set, Sizes, Watch,
-        counted, limit_names,
+        Action, BY, Configuration, Counted, Entry, Escalate, Lists, Origin, Rate, Set, Sizes,
+        Watch, counted, limit_names,
     },
     drop::DropList,
     interface,
@@ -34,7 +34,10 @@ use super::{
     signatures::Signatures,
     span::Span,
 };
-use crate::output::table::thousands;
+use crate::{
+    lists::{self, List},
+    output::table::thousands,
+};
 
 /// Where the file is looked for unless the operator names another.
 pub const DEFAULT: &str = "/etc/sip-filter/config.toml";
@@ -191,14 +194,13 @@ fn unusable_files(configuration: &Configuration, path: &Path) -> Vec<Mistake> {
         wrong(signatures.origin, format!("`signatures`: {error:#}"));
     }
     let lists = &configuration.lists;
-    for (key, files) in [
-        ("lists.allow_files", &lists.allow_files),
-        ("lists.block_files", &lists.block_files),
+    for (key, list, files) in [
+        ("lists.allow_files", List::Allow, &lists.allow_files),
+        ("lists.block_files", List::Block, &lists.block_files),
     ] {
         for file in &files.value {
-            if let Err(error) = fs::File::open(file) {
-                let what = format!("`{key}`: cannot read {}: {error}", file.display());
-                wrong(files.origin, what);
+            if let Err(error) = lists::listed(file, list) {
+                wrong(files.origin, format!("`{key}`: {error:#}"));
             }
         }
     }
@@ -364,8 +366,12 @@ impl<'a> Reader<'a> {
         let actions = &[Action::Count, Action::Drop];
         self.action(table, actions, &mut into.action);
         for (key, list) in [("allow", &mut into.allow), ("block", &mut into.block)] {
-            if let Some(prefixes) = self.list(table, key, Prefix::from_str) {
-                *list = prefixes;
+            let entry = |(prefix, line)| Entry { prefix, line };
+            if let Some(Set { value, origin }) = self.lines(table, key, Prefix::from_str) {
+                *list = Set {
+                    value: value.into_iter().map(entry).collect(),
+                    origin,
+                };
             }
         }
         self.files(table, "allow_files", &mut into.allow_files);
@@ -625,6 +631,18 @@ impl<'a> Reader<'a> {
         key: &str,
         parse: impl Fn(&str) -> Result<T>,
     ) -> Option<Set<Vec<T>>> {
+        let Set { value, origin } = self.lines(table, key, parse)?;
+        let value = value.into_iter().map(|(value, _)| value).collect();
+        Some(Set { value, origin })
+    }
+
+    /// [`Reader::list`] with the line of each.
+    fn lines<T>(
+        &mut self,
+        table: &Table<'a>,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T>,
+    ) -> Option<Set<Vec<(T, usize)>>> {
         let (line, value) = table.get(key)?;
         let values: Vec<_> = match value.get_ref() {
             DeValue::Array(values) => values.iter().collect(),
@@ -637,7 +655,7 @@ impl<'a> Reader<'a> {
             let path = table.path(key);
             match value.get_ref() {
                 DeValue::String(text) => match parse(text) {
-                    Ok(value) => parsed.push(value),
+                    Ok(value) => parsed.push((value, line)),
                     Err(error) => self.wrong(line, format!("`{path}`: {error}")),
                 },
                 _ => self.wrong(
@@ -784,7 +802,8 @@ mod tests {
         let files = ["/etc/x/own.toml", "/srv/more.toml"].map(PathBuf::from);
         assert_eq!(configuration.signatures.value, files);
         let lists = &configuration.lists;
-        assert_eq!(lists.allow.value, ["192.0.2.0/24".parse().unwrap()]);
+        let prefix = "192.0.2.0/24".parse().unwrap();
+        assert_eq!(lists.allow.value, [Entry { prefix, line: 4 }]);
         assert_eq!(lists.block_files.value, [PathBuf::from("/etc/x/b.txt")]);
 
         let rules = configuration.rules(9);

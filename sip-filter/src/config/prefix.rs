@@ -53,6 +53,25 @@ impl Prefix {
     }
 }
 
+impl From<lists::Prefix> for Prefix {
+    /// Back from what the kernel's maps have.
+    fn from(prefix: lists::Prefix) -> Self {
+        let address = Ipv6Addr::from(prefix.octets);
+        // Lengths come from `to_abi`, so they fit.
+        let length = prefix.length.min(128) as u8;
+        match (address.to_ipv4_mapped(), length.checked_sub(MAPPED_BITS)) {
+            (Some(address), Some(length)) => Self {
+                address: address.into(),
+                length,
+            },
+            _ => Self {
+                address: address.into(),
+                length,
+            },
+        }
+    }
+}
+
 impl From<IpAddr> for Prefix {
     /// The address alone.
     fn from(address: IpAddr) -> Self {
@@ -156,6 +175,7 @@ mod tests {
             assert_eq!(prefix.is_host(), is_host, "{written}");
             assert_eq!(prefix.to_abi().length, length, "{written}");
             assert_eq!(canonical.parse::<Prefix>().unwrap(), prefix);
+            assert_eq!(Prefix::from(prefix.to_abi()), prefix);
         }
     }
 
