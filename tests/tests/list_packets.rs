@@ -86,7 +86,9 @@ fn outcome(program: &Program, source: IpAddr, payload: &[u8]) -> Outcome {
 #[test]
 fn who_is_listed_is_allowed_or_blocked() {
     use Outcome::{Allowed, Blocked, Passed};
-    let nested: Vec<String> = (25..=31).map(|n| format!("expired 192.0.2.0/{n}")).collect();
+    let nested: Vec<String> = (25..=31)
+        .map(|n| format!("expired 192.0.2.0/{n}"))
+        .collect();
     let mut nested: Vec<&str> = nested.iter().map(String::as_str).collect();
     nested.push("block 192.0.2.0/24");
     let table: &[(&str, &[&str], &[(&str, Outcome)])] = &[
@@ -94,7 +96,11 @@ fn who_is_listed_is_allowed_or_blocked() {
         (
             "a blocked address",
             &["block 192.0.2.7"],
-            &[("192.0.2.7", Blocked), ("192.0.2.8", Passed), ("2001:db8::7", Passed)],
+            &[
+                ("192.0.2.7", Blocked),
+                ("192.0.2.8", Passed),
+                ("2001:db8::7", Passed),
+            ],
         ),
         (
             "a blocked prefix",
@@ -114,7 +120,11 @@ fn who_is_listed_is_allowed_or_blocked() {
         (
             "a blocked address in an allowed prefix",
             &["block 192.0.2.7", "allow 192.0.2.0/24"],
-            &[("192.0.2.7", Allowed), ("192.0.2.8", Allowed), ("192.0.3.7", Passed)],
+            &[
+                ("192.0.2.7", Allowed),
+                ("192.0.2.8", Allowed),
+                ("192.0.3.7", Passed),
+            ],
         ),
         (
             "a long blocked prefix in a short allowed one",
@@ -168,7 +178,12 @@ fn who_is_listed_is_allowed_or_blocked() {
         ),
         (
             "all of both, but for one",
-            &["block 0.0.0.0/0", "block ::/0", "allow 192.0.2.7", "allow 2001:db8::/64"],
+            &[
+                "block 0.0.0.0/0",
+                "block ::/0",
+                "allow 192.0.2.7",
+                "allow 2001:db8::/64",
+            ],
             &[
                 ("192.0.2.7", Allowed),
                 ("192.0.2.8", Blocked),
@@ -314,5 +329,6 @@ fn prefix(address: IpAddr, length: u32) -> Prefix {
         }
     };
     let text = format!("{network}/{length}");
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error:#}"))
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error:#}"))
 }
