@@ -64,7 +64,7 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     /// In the largest unit of which it has a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = |(_, unit): &(&str, u64)| self.ns % unit == 0;
+        let whole = |(_, unit): &(&str, u64)| self.ns.is_multiple_of(*unit);
         let (name, unit) = UNITS.into_iter().find(whole).unwrap_or(UNITS[4]);
         write!(f, "{}{name}", self.ns / unit)
     }
