@@ -10,14 +10,16 @@
 
 use crate::{
     abi::Address,
+    classify::Destination,
+    packet::Datagram,
     rules::{Behaviour, Escalation, LIMITS, Limit, Rules, TICK_BITS, Threshold},
     sip::MessageClass,
     sketch::Sketch,
     verdict::Met,
 };
 
-/// What is known of a packet when its source is judged. All numbers, for the verifier knows nothing
-/// of what is read from a map.
+/// What is known of a packet while it is judged. In the kernel it is in a map, in a place that the CPU
+/// has for itself: there it takes no room on the stack, and the verifier knows nothing of it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
@@ -29,12 +31,20 @@ pub struct Sent {
     pub port: u64,
     /// A [`MessageClass`].
     pub class: u64,
-    /// When it arrived: nanoseconds of the kernel's monotonic clock.
+    /// When it arrived, to a jiffy: nanoseconds of the kernel's monotonic clock.
     pub at: u64,
+    /// The same as exactly as limits need it.
+    pub clock: u64,
     /// A hash of the user that a request is for; 0 where it names none.
     pub user: u64,
     /// [`Self::IN_DIALOGUE`] and others.
     pub flags: u64,
+    /// Its length in bytes, counted as in [`Count`](crate::abi::Count).
+    pub length: u64,
+    /// What is known of it so far: [`Met`].
+    pub met: u64,
+    /// The number plus one of the behaviour of which it is a part; 0 for none.
+    pub behaviour: u64,
 }
 
 impl Sent {
@@ -46,6 +56,39 @@ impl Sent {
     pub const IS_HOSTILE: u64 = 4;
     /// It is dropped whatever limits say, and so is not counted by them.
     pub const IS_DROPPED: u64 = 8;
+
+    /// Begins with what the headers of a datagram say that arrived at this time.
+    #[inline(always)]
+    pub fn note<P>(&mut self, datagram: &Datagram<P>, at: u64) {
+        self.source = datagram.source;
+        self.destination = datagram.destination;
+        self.port = datagram.port as u64;
+        self.length = datagram.length as u64;
+        self.at = at;
+        self.met = 0;
+        self.behaviour = 0;
+    }
+
+    /// Where it is for.
+    #[inline(always)]
+    pub fn destination(&self) -> Destination {
+        Destination {
+            address: self.destination,
+            port: self.port as u16,
+        }
+    }
+
+    /// What it has met so far.
+    #[inline(always)]
+    pub fn met(&self) -> Met {
+        Met(self.met as u32)
+    }
+
+    /// Whether it has met any of these.
+    #[inline(always)]
+    pub fn has_met(&self, any: Met) -> bool {
+        self.met().contains(any)
+    }
 
     #[inline(always)]
     fn has(&self, flag: u64) -> bool {
@@ -203,9 +246,9 @@ impl Sender {
         let mut met = Met::NOTHING;
         let by_class = (sent.class as usize + 1) % LIMITS;
         let (all, one) = (&rules.limits[0], &rules.limits[by_class]);
-        let is_over_all = is_over(all, self.due[0], sent.at);
+        let is_over_all = is_over(all, self.due[0], sent.clock);
         // A response has no limit of its own, and its place is the first one.
-        let is_over_one = by_class != 0 && is_over(one, self.due[by_class], sent.at);
+        let is_over_one = by_class != 0 && is_over(one, self.due[by_class], sent.clock);
         if is_over_all {
             met = met.and(what_is_met(all));
         }
@@ -216,10 +259,10 @@ impl Sender {
             return met;
         }
         if !is_over_all {
-            spend(all, &mut self.due[0], sent.at, &add);
+            spend(all, &mut self.due[0], sent.clock, &add);
         }
         if !is_over_one && by_class != 0 {
-            spend(one, &mut self.due[by_class], sent.at, &add);
+            spend(one, &mut self.due[by_class], sent.clock, &add);
         }
         met
     }
@@ -230,7 +273,7 @@ impl Sender {
         let class = sent.class as u8;
         let is_request = class <= MessageClass::Other as u8;
         let is_answer = !is_request || sent.has(Sent::IN_DIALOGUE);
-        let tick = (sent.at >> TICK_BITS) as u32;
+        let tick = (sent.clock >> TICK_BITS) as u32;
         let mut part = 0;
 
         let rule = &rules.thresholds[Behaviour::Enumeration as usize];
@@ -342,12 +385,16 @@ impl Sender {
     #[inline(always)]
     fn offend(&mut self, sent: &Sent, rules: &Rules, part: u32) -> bool {
         let rule = &rules.escalation;
+        // Where escalation only counts, its packets come this far.
+        if sent.met & Met::WOULD_ESCALATE.0 as u64 != 0 {
+            return false;
+        }
         let by_signature = rule.by & Escalation::BY_SIGNATURE != 0 && sent.has(Sent::IS_HOSTILE);
         let by_behaviour = rule.by & Escalation::BY_BEHAVIOUR != 0 && part != 0;
         if !by_signature && !by_behaviour {
             return false;
         }
-        let tick = (sent.at >> TICK_BITS) as u32;
+        let tick = (sent.clock >> TICK_BITS) as u32;
         if tick.wrapping_sub(self.first_offence) >= rule.within {
             self.first_offence = tick;
             self.offences = 0;
@@ -428,7 +475,7 @@ pub fn hash(first: u64, second: u64) -> u64 {
 }
 
 const _: () = {
-    assert!(size_of::<Sent>() == 72);
+    assert!(size_of::<Sent>() == 104);
     assert!(
         size_of::<Sender>() == 8 * LIMITS + 64 + 3 * 32 + 2 * GUESSES + 4 * Behaviour::COUNT + 44
     );

@@ -224,7 +224,7 @@ impl Met {
     /// The packet is a part of a behaviour that is only counted.
     pub const WOULD_BEHAVIOUR: Self = Self(1 << 8);
 
-    /// Whether every bit of `other` is set.
+    /// Whether any bit of `other` is set.
     #[inline(always)]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 != 0

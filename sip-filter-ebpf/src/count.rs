@@ -15,13 +15,14 @@ use sip_filter_common::{
     classify::Classification,
     payload::Payload,
     rules::{Behaviour, Rules},
+    sender::Sent,
     signature::MAX_SIGNATURES,
     verdict::Outcome,
 };
 
 use crate::{
     maps::{CLOCK, COUNTS, PORTS},
-    payload::Datagram,
+    payload::PacketPayload,
     policy, source,
 };
 
@@ -61,20 +62,15 @@ pub fn unreadable() -> u32 {
 pub struct Tally(u64);
 
 impl Tally {
-    /// Of a datagram in which this was found.
+    /// Of a datagram in which this was found, and which has met what is noted of it.
     #[inline(always)]
-    pub fn new(
-        datagram: &Datagram,
-        found: &Classification,
-        outcome: Outcome,
-        behaviour: u64,
-    ) -> Self {
+    pub fn new(payload: &PacketPayload, found: &Classification, sent: &Sent) -> Self {
+        let outcome = policy::decide(found, sent.met());
         let hostile = matches!(found.tool(), Some(tool) if tool.is_hostile());
         let tool = found.tool().map(|tool| tool.tool());
-        let facts = Facts::new(found.class, tool, hostile, outcome);
-        let Facts(facts) = facts.with_behaviour(behaviour);
+        let Facts(facts) = Facts::new(found.class, tool, hostile, outcome);
         let number = facts | (found.hit.signature() as u64) << Facts::BITS;
-        Self(datagram.payload.forget(number as usize) as u64)
+        Self(payload.forget(number as usize) as u64)
     }
 
     #[inline(always)]
@@ -116,14 +112,11 @@ impl Tally {
 
 /// Counts an inspected datagram.
 #[inline(always)]
-pub fn datagram(datagram: &Datagram, tally: &Tally, now: u64) {
-    let Some(counts) = counts() else {
-        return;
-    };
-    let facts = tally.facts();
+pub fn datagram(counts: &mut Counts, tally: &Tally) {
+    let mut facts = tally.facts();
     if let Some(cell) = counts.totals.cells.get_mut(facts.cell()) {
         cell.packets += 1;
-        cell.bytes += datagram.length as u64;
+        cell.bytes += counts.sent.length;
     }
     if let Some(count) = counts.tools.tools.get_mut(facts.tool()) {
         count.packets += 1;
@@ -131,16 +124,18 @@ pub fn datagram(datagram: &Datagram, tally: &Tally, now: u64) {
         count.would_drop += facts.would_drop();
         counts.hits[tally.signature()] += 1;
     }
-    if policy::uses() & Rules::BEHAVIOURS != 0
-        && let Some(number) = facts.behaviour().checked_sub(1)
-    {
-        let count = &mut counts.behaviours[number % Behaviour::COUNT];
-        count.packets += 1;
-        count.dropped += facts.dropped();
-        count.would_drop += facts.would_drop();
+    if policy::uses() & Rules::BEHAVIOURS != 0 {
+        facts = facts.with_behaviour(counts.sent.behaviour);
+        if let Some(number) = facts.behaviour().checked_sub(1) {
+            let count = &mut counts.behaviours[number % Behaviour::COUNT];
+            count.packets += 1;
+            count.dropped += facts.dropped();
+            count.would_drop += facts.would_drop();
+        }
     }
-    count_port(counts, datagram.port, facts);
-    source::count(counts, datagram, facts.at(datagram.port), now);
+    let port = counts.sent.port as u16;
+    count_port(counts, port, facts);
+    source::count(counts, facts.at(port));
 }
 
 /// What this CPU counts.

@@ -6,10 +6,12 @@ use aya_ebpf::maps::lpm_trie::Key;
 use sip_filter_common::{
     abi::Address,
     lists::{ListFilter, Listed},
+    sender::Sent,
     verdict::Met,
 };
 
 use crate::{
+    count::counts,
     maps::{ALLOWED, BANS, BLOCKED, LIST_FILTER, LISTED},
     policy,
     source::add,
@@ -21,35 +23,41 @@ const EXPIRED: usize = 8;
 const BITS: u32 = 128;
 const MAPPED: u32 = 96;
 
-/// What is known of a source before its packet is looked at.
+/// Notes what is known of the source before its packet is looked at.
 #[inline(always)]
-pub fn find(source: &Address, now: u64) -> Met {
-    let met = listed(source, now);
-    if met.contains(Met::ALLOWED.and(Met::BLOCKED)) || !policy::escalates() {
-        return met;
+pub fn ask() {
+    let is_in_use = matches!(LIST_FILTER.get(0), Some(filter) if filter.in_use != 0);
+    if is_in_use || policy::escalates() {
+        sip_filter_lists();
     }
-    met.and(banned(source, now))
 }
 
+/// A function of nothing, which the verifier walks once; where no list is in use, nobody calls it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_lists() -> u64 {
+    let Some(counts) = counts() else {
+        return 0;
+    };
+    let sent = &mut counts.sent;
+    sent.met = met(sent).0 as u64;
+    0
+}
+
+#[inline(always)]
+fn met(sent: &Sent) -> Met {
+    let met = listed(&sent.source, sent.at);
+    if !policy::escalates() || met.contains(Met::ALLOWED.and(Met::BLOCKED)) {
+        return met;
+    }
+    met.and(banned(&sent.source, sent.at))
+}
+
+/// What the lists say.
 #[inline(always)]
 fn listed(source: &Address, now: u64) -> Met {
     let Some(filter) = LIST_FILTER.get(0) else {
         return Met::NOTHING;
-    };
-    if filter.in_use == 0 {
-        return Met::NOTHING;
-    }
-    Met(sip_filter_lists(source.words[0], source.words[1], now) as u32)
-}
-
-/// A function of numbers alone, which the verifier walks once; where no list is in use, nobody calls
-/// it.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn sip_filter_lists(high: u64, low: u64, now: u64) -> u64 {
-    let source = Address { words: [high, low] };
-    let Some(filter) = LIST_FILTER.get(0) else {
-        return 0;
     };
     let mut blocks = None;
     if filter.in_use & ListFilter::ADDRESSES != 0
@@ -58,29 +66,29 @@ extern "C" fn sip_filter_lists(high: u64, low: u64, now: u64) -> u64 {
         // SAFETY: the value lives as long as the program runs.
         let known = unsafe { &*listed };
         if known.allows() {
-            return Met::ALLOWED.0 as u64;
+            return Met::ALLOWED;
         }
         if known.blocks(now) {
             blocks = Some(listed);
         }
     }
     if filter.in_use & ListFilter::ALLOWED_PREFIXES != 0
-        && ListFilter::may_cover(&filter.allowed, &source)
-        && let Some(prefix) = ALLOWED.get(PrefixKey::new(&source, BITS))
-        && covers(prefix, &source)
+        && ListFilter::may_cover(&filter.allowed, source)
+        && let Some(prefix) = ALLOWED.get(PrefixKey::new(source, BITS))
+        && covers(prefix, source)
     {
-        return Met::ALLOWED.0 as u64;
+        return Met::ALLOWED;
     }
     if blocks.is_none()
         && filter.in_use & ListFilter::BLOCKED_PREFIXES != 0
-        && ListFilter::may_cover(&filter.blocked, &source)
+        && ListFilter::may_cover(&filter.blocked, source)
     {
         let mut length = BITS;
         for _ in 0..EXPIRED {
-            let Some(prefix) = BLOCKED.get(PrefixKey::new(&source, length)) else {
+            let Some(prefix) = BLOCKED.get(PrefixKey::new(source, length)) else {
                 break;
             };
-            if !covers(prefix, &source) {
+            if !covers(prefix, source) {
                 break;
             }
             if prefix.blocks(now) {
@@ -94,11 +102,11 @@ extern "C" fn sip_filter_lists(high: u64, low: u64, now: u64) -> u64 {
         }
     }
     let Some(listed) = blocks else {
-        return 0;
+        return Met::NOTHING;
     };
     // SAFETY: as above; other CPUs add to it too.
     unsafe { add(&raw mut (*listed).dropped, 1) };
-    policy::met_by_block().0 as u64
+    policy::met_by_block()
 }
 
 /// A [`Key`] on the stack, where the verifier wants each access aligned.

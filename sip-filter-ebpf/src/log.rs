@@ -6,16 +6,18 @@ use aya_ebpf::programs::XdpContext;
 use aya_log_ebpf::info;
 use core::net::Ipv6Addr;
 
-use crate::{count::Tally, payload::Datagram};
+use sip_filter_common::sender::Sent;
+
+use crate::count::Tally;
 
 /// Logs what became of a datagram and why: in numbers, which the loader turns into words.
 #[inline(always)]
-pub fn verdict(ctx: &XdpContext, datagram: &Datagram, tally: &Tally) {
+pub fn verdict(ctx: &XdpContext, sent: &Sent, tally: &Tally) {
     info!(
         ctx,
         "{:i} {} {} {} {}",
-        Ipv6Addr::from(datagram.source.octets()),
-        datagram.port,
+        Ipv6Addr::from(sent.source.octets()),
+        sent.port as u16,
         tally.class(),
         tally.outcome(),
         tally.tool()

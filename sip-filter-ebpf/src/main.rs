@@ -33,7 +33,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use sip_filter_common::{
-    classify::{self, Classification, Destination},
+    classify::{self, Classification},
     packet::{self, Packet},
     payload::Payload,
     signature::Hit,
@@ -82,34 +82,31 @@ fn inspect(ctx: *mut xdp_md) -> u32 {
     if !policy::inspects(&datagram) {
         return xdp_action::XDP_PASS;
     }
-    let Some(work) = maps::work() else {
+    let (Some(work), Some(counts)) = (maps::work(), count::counts()) else {
         return count::unreadable();
     };
-    let destination = Destination {
-        address: datagram.destination,
-        port: datagram.port,
-    };
-    let now = count::now();
-    let mut met = lists::find(&datagram.source, now);
-    let class = classify::class(&datagram.payload, work);
+    let sent = &mut counts.sent;
+    sent.note(&datagram, count::now());
+    let payload = datagram.payload;
+    lists::ask();
+    let class = classify::class(&payload, work);
     let mut found = Classification {
         class,
         hit: Hit::NONE,
     };
-    let mut behaviour = 0;
-    if !met.contains(Met::BLOCKED.and(Met::ESCALATED)) {
-        let payload = &datagram.payload.apart();
+    let sent = opaque::anew(sent);
+    if !sent.has_met(Met::BLOCKED.and(Met::ESCALATED)) {
+        let payload = &payload.apart();
+        let destination = sent.destination();
         found = classify::recognise(payload, class, &destination, policy::signatures(), work);
-        if !met.contains(Met::ALLOWED) {
-            let judgement = watch::judge(&datagram, &found, work, now);
-            met = met.and(judgement.met());
-            behaviour = judgement.behaviour();
+        if !sent.has_met(Met::ALLOWED) {
+            watch::judge(payload, &found, work, sent);
         }
     }
-    let outcome = policy::decide(&found, met);
-    let tally = Tally::new(&datagram, &found, outcome, behaviour);
-    count::datagram(&datagram, &tally, now);
-    log::verdict(&ctx, &datagram, &tally);
+    let counts = opaque::anew(counts);
+    let tally = Tally::new(&payload, &found, &counts.sent);
+    count::datagram(counts, &tally);
+    log::verdict(&ctx, &counts.sent, &tally);
     tally.action()
 }
 

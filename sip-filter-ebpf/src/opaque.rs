@@ -64,6 +64,18 @@ pub fn constant(number: usize) -> usize {
     number
 }
 
+/// The same reference, of whose target the compiler no longer knows anything: what was written there
+/// is read again, and needs no room on the stack until then.
+#[inline(always)]
+pub fn anew<T>(reference: &mut T) -> &mut T {
+    let mut pointer: *mut T = reference;
+    // SAFETY: the register is unchanged, so it still points to what was lent.
+    unsafe {
+        asm!("{0} = {0}", inout(reg) pointer, options(nostack));
+        &mut *pointer
+    }
+}
+
 /// The same reference, of whose target the compiler no longer knows the initial value: the
 /// loader replaces it before the program is loaded.
 #[inline(always)]

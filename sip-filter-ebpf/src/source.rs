@@ -5,6 +5,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use core::arch::asm;
 use sip_filter_common::{
     abi::{Counts, Facts, MAX_TOOLS, Recent, SourceCount},
+    sender::Sent,
     sip::MessageClass,
     verdict::Outcome,
 };
@@ -12,32 +13,34 @@ use sip_filter_common::{
 use crate::{
     count::counts,
     maps::{RECOGNISED, SOURCES},
-    payload::Datagram,
 };
 
 /// What a new source begins with. A value this large has no room on the program's stack.
 static NEW_SOURCE: SourceCount = SourceCount::ZERO;
 
-/// Counts a datagram.
+/// Counts the datagram of which these are the facts.
 #[inline(always)]
-pub fn count(counts: &mut Counts, datagram: &Datagram, facts: Facts, now: u64) {
-    let number = Recent::place(&datagram.source, facts);
+pub fn count(counts: &mut Counts, facts: Facts) {
+    let Sent {
+        source, length, at, ..
+    } = counts.sent;
+    let number = Recent::place(&source, facts);
     let place = &mut counts.recent[number];
-    if place.at == now && place.facts == facts && place.source == datagram.source {
+    if place.at == at && place.facts == facts && place.source == source {
         place.packets += 1;
-        place.bytes += datagram.length as u64;
+        place.bytes += length;
         return;
     }
-    if place.at == now {
+    if place.at == at {
         // What has the place keeps it for this jiffy, or two floods would move each other on.
-        put(&mut counts.recent[Recent::PASSING], datagram, facts, now);
+        put(&mut counts.recent[Recent::PASSING], &counts.sent, facts);
         sip_filter_list(Recent::PASSING as u64);
     } else {
         let begun = place.begun + 1;
         // SAFETY: a reference. Volatile, for readers on other CPUs rely on the order.
         unsafe { (&raw mut place.begun).write_volatile(begun) };
         sip_filter_list(number as u64);
-        put(place, datagram, facts, now);
+        put(place, &counts.sent, facts);
         // SAFETY: as above.
         unsafe { (&raw mut place.ended).write_volatile(begun) };
     }
@@ -45,19 +48,17 @@ pub fn count(counts: &mut Counts, datagram: &Datagram, facts: Facts, now: u64) {
 
 /// Writes one packet over what is in a place.
 #[inline(always)]
-fn put(place: &mut Recent, datagram: &Datagram, facts: Facts, now: u64) {
+fn put(place: &mut Recent, sent: &Sent, facts: Facts) {
     // SAFETY: references. Volatile, so that all is written before the place is marked as whole.
     unsafe {
-        (&raw mut place.source).write_volatile(datagram.source);
+        (&raw mut place.source).write_volatile(sent.source);
         (&raw mut place.facts).write_volatile(facts);
-        (&raw mut place.at).write_volatile(now);
+        (&raw mut place.at).write_volatile(sent.at);
         (&raw mut place.packets).write_volatile(1);
-        (&raw mut place.bytes).write_volatile(datagram.length as u64);
+        (&raw mut place.bytes).write_volatile(sent.length);
     }
 }
 
-/// Adds what is in a place, or the packet that is passing, to the map.
-///
 /// A function of numbers alone, which the verifier walks once and not at the end of each path
 /// through the rest.
 #[unsafe(no_mangle)]

@@ -15,11 +15,11 @@ use crate::{maps, opaque, policy};
 #[inline(always)]
 pub fn take(step: Step) -> bool {
     let taken = match step {
-        Step::NmapScript => sip_filter_nmap(0),
-        Step::Dialogue => sip_filter_dialogue(0),
-        Step::Contains => sip_filter_contains(0),
-        Step::Window => sip_filter_window(0),
-        Step::Place => sip_filter_place(0),
+        Step::NmapScript => sip_filter_nmap(),
+        Step::Dialogue => sip_filter_dialogue(),
+        Step::Contains => sip_filter_contains(),
+        Step::Window => sip_filter_window(),
+        Step::Place => sip_filter_place(),
         _ => sip_filter_step(step.number()),
     };
     taken != 0
@@ -39,31 +39,31 @@ extern "C" fn sip_filter_step(number: u64) -> u64 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn sip_filter_nmap(_: u64) -> u64 {
+extern "C" fn sip_filter_nmap() -> u64 {
     take_here(Step::NmapScript)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn sip_filter_dialogue(_: u64) -> u64 {
+extern "C" fn sip_filter_dialogue() -> u64 {
     take_here(Step::Dialogue)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn sip_filter_contains(_: u64) -> u64 {
+extern "C" fn sip_filter_contains() -> u64 {
     take_here(Step::Contains)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn sip_filter_window(_: u64) -> u64 {
+extern "C" fn sip_filter_window() -> u64 {
     take_here(Step::Window)
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn sip_filter_place(_: u64) -> u64 {
+extern "C" fn sip_filter_place() -> u64 {
     take_here(Step::Place)
 }
 

@@ -9,14 +9,14 @@ use sip_filter_common::{
     classify::{self, Classification, Work},
     lists::Ban,
     rules::Rules,
-    sender::{Add, Judgement, Sender, Sent},
+    sender::{Add, Sender, Sent},
     sip::MessageClass,
 };
 
 use crate::{
     count::counts,
     maps::{BANS, EVENTS, SENDERS},
-    payload::Datagram,
+    payload::PacketPayload,
     policy,
     source::add,
 };
@@ -24,35 +24,27 @@ use crate::{
 /// What a new source begins with. A value this large has no room on the program's stack.
 static NEW_SENDER: Sender = Sender::NEW;
 
-/// Judges a datagram's source.
+/// Judges the source of a datagram in which this was found, and notes what it has met.
 #[inline(always)]
-pub fn judge(datagram: &Datagram, found: &Classification, work: &mut Work, now: u64) -> Judgement {
+pub fn judge(payload: &PacketPayload, found: &Classification, work: &mut Work, sent: &mut Sent) {
     let uses = policy::uses();
     let is_hostile = found.hit.is_hostile();
     if uses & (Rules::LIMITS | Rules::BEHAVIOURS | Rules::ESCALATION) == 0 {
-        return Judgement::default();
+        return;
     }
-    // Only what a scanner sends counts towards escalation.
+    // Where only what scanners send counts, towards escalation, nothing else is looked up.
     if uses & (Rules::LIMITS | Rules::BEHAVIOURS) == 0 && !is_hostile {
-        return Judgement::default();
+        return;
     }
     if found.class as u8 > MessageClass::Response as u8 {
-        return Judgement::default();
+        return;
     }
-    let Some(counts) = counts() else {
-        return Judgement::default();
-    };
-    let sent = &mut counts.sent;
-    sent.source = datagram.source;
-    sent.destination = datagram.destination;
-    sent.port = datagram.port as u64;
     sent.class = found.class as u64;
-    sent.at = if uses & Rules::FINE_CLOCK != 0 && uses & Rules::SET_CLOCK == 0 {
+    sent.clock = sent.at;
+    if uses & Rules::FINE_CLOCK != 0 && uses & Rules::SET_CLOCK == 0 {
         // SAFETY: a helper without arguments.
-        unsafe { bpf_ktime_get_ns() }
-    } else {
-        now
-    };
+        sent.clock = unsafe { bpf_ktime_get_ns() };
+    }
     sent.user = 0;
     sent.flags = 0;
     if is_hostile {
@@ -62,26 +54,20 @@ pub fn judge(datagram: &Datagram, found: &Classification, work: &mut Work, now: 
         }
     }
     if uses & Rules::BEHAVIOURS != 0 && found.class.is_request() {
-        classify::note_dialogue(
-            &datagram.payload,
-            found.class,
-            work,
-            policy::signatures(),
-            policy::rules().seed,
-            sent,
-        );
+        let (table, seed) = (policy::signatures(), policy::rules().seed);
+        classify::note_dialogue(payload, found.class, work, table, seed, sent);
     }
-    Judgement(sip_filter_judge(0))
+    sip_filter_judge();
 }
 
-/// A function of a number alone, which the verifier walks once.
+/// A function of nothing, which the verifier walks once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn sip_filter_judge(_: u64) -> u64 {
+extern "C" fn sip_filter_judge() -> u64 {
     let Some(counts) = counts() else {
         return 0;
     };
-    let sent = &counts.sent;
+    let sent = &mut counts.sent;
     let sender = match SENDERS.get_ptr_mut(sent.source) {
         Some(sender) => sender,
         None => {
@@ -99,8 +85,8 @@ extern "C" fn sip_filter_judge(_: u64) -> u64 {
     let judgement = unsafe { &mut *sender }.judge(sent, rules, policy::uses(), AddShared);
     if judgement.escalates() {
         let ban = Ban {
-            until: sent.at + rules.escalation.length,
-            since: sent.at,
+            until: sent.clock + rules.escalation.length,
+            since: sent.clock,
             dropped: 1,
             cause: judgement.behaviour(),
         };
@@ -108,7 +94,7 @@ extern "C" fn sip_filter_judge(_: u64) -> u64 {
             counts.escalations += 1;
             let event = Event {
                 kind: Event::BLOCKED,
-                at: sent.at,
+                at: sent.clock,
                 source: sent.source,
                 cause: ban.cause,
                 until: ban.until,
@@ -117,7 +103,9 @@ extern "C" fn sip_filter_judge(_: u64) -> u64 {
             let _ = EVENTS.output::<Event>(event, 0);
         }
     }
-    judgement.0
+    sent.met |= judgement.met().0 as u64;
+    sent.behaviour = judgement.behaviour();
+    0
 }
 
 /// Adds to what other CPUs may add to.

@@ -255,13 +255,11 @@ fn request(
     let uri = work.kept(Kept::C).wrapping_sub(start) & MAX_OFFSET;
     work.clear();
     work.keep(Kept::Uri, uri);
-    if class as u8 != MessageClass::Register as u8 {
-        // What credentials other requests have is nobody's business.
-        work.keep(
-            Kept::Seen,
-            signature::bit(header_name::CREDENTIALS) as usize,
-        );
-    }
+    // What credentials other requests have is nobody's business. Without a choice, or all that follows
+    // would be walked once for each answer.
+    let is_register = payload.is_0(class as u64 ^ MessageClass::Register as u64);
+    let credentials = u64::from(signature::bit(header_name::CREDENTIALS));
+    work.keep(Kept::Seen, (credentials * (1 ^ is_register)) as usize);
 
     let payload = &payload.behind(start);
     let mut from = 0;

@@ -119,6 +119,13 @@ impl Loaded {
         if let Some(settings) = adopted {
             check_layout(&settings, load)?;
         }
+        if let (Some(instance), Some(settings)) = (instance, adopted)
+            && settings.rules.uses == 0
+            && load.rules.uses != 0
+        {
+            // The running program asks nothing of senders, so their map was made for next to none.
+            instance.unpin(map::SENDERS)?;
+        }
         let (known_tools, known_numbers) = match (instance, adopted) {
             (Some(instance), Some(_)) => (
                 pinned_array(instance, map::TOOLS)?,
@@ -393,6 +400,14 @@ fn check_layout(settings: &Settings, load: &Load<'_>) -> Result<()> {
              attach with --sources {} to keep its counters, or detach it first",
             settings.sources,
             settings.sources
+        );
+    }
+    if settings.bans != load.bans {
+        bail!(
+            "the running filter was made with bans = {} under [sizes], not {}; \
+             leave it so, or detach the filter first",
+            settings.bans,
+            load.bans
         );
     }
     Ok(())

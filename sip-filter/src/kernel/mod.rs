@@ -22,7 +22,7 @@ pub use interface::{AttachedMode, Interface};
 pub use lists::{Held, RunningLists};
 pub use load::{Load, Loaded, TEST_RUN_LENGTHS};
 pub use logger::Logger;
-pub use syscall::monotonic_ns;
+pub use syscall::{monotonic_ns, random};
 
 /// How the operator asked to attach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
