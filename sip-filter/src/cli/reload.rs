@@ -27,8 +27,8 @@ use crate::{
 Leaves attached: what the file says; what was in force, where the file cannot be used (exit
 status 1). `sip-filter config check` says beforehand whether it can.
 
-Sizes, but for that of the lists, cannot be changed while the filter runs: detach it first. A `run` that logs verdicts (-v)
-goes on logging them only where it is sent SIGHUP instead.
+Of the sizes only `lists` can be changed while the filter runs: for the others, detach it first.
+A `run` that logs verdicts (-v) goes on logging them only where it is sent SIGHUP instead.
 
 Examples:
   sip-filter reload                the filter named `default`

@@ -6,7 +6,7 @@
 //! [`lists`](crate::lists).
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs, io,
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
     time::Duration,
@@ -29,8 +29,9 @@ use crate::lists::{List, Lists, Rule, now_ms};
 /// In [`Settings::lists`] while the maps hold neither what they did nor what they shall.
 const UNSETTLED: u64 = u64::MAX;
 
-/// From how many changes on maps are read whole rather than entry by entry.
-const MANY: usize = 4096;
+/// How far apart two expiries may be to be the same: the wall clock and the monotonic one are not
+/// asked at once, and drift apart. In nanoseconds.
+const SAME: u64 = 100_000_000;
 
 /// What the kernel holds of the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -227,18 +228,13 @@ impl Contents {
         }
     }
 
-    /// The same of these alone.
-    fn only(mut self, prefixes: &HashSet<Prefix>) -> Self {
-        for map in [&mut self.listed, &mut self.allowed, &mut self.blocked] {
-            map.retain(|prefix, _| prefixes.contains(prefix));
-        }
-        self
-    }
-
     /// Whether this is what a rule says.
     fn hold(&self, rule: &Rule, clock: Expiry) -> bool {
         let holds = |known: Option<&Listed>, lists: u32| {
-            known.is_some_and(|known| *known == clock.listed(rule, lists, known.dropped))
+            known.is_some_and(|known| {
+                let wanted = clock.listed(rule, lists, known.dropped);
+                known.lists == wanted.lists && known.expires.abs_diff(wanted.expires) < SAME
+            })
         };
         if rule.is_host() {
             return holds(self.listed.get(&rule.prefix), rule.lists);
@@ -464,12 +460,7 @@ impl RunningLists {
         if addresses > 0 {
             filter.in_use |= ListFilter::ADDRESSES;
         }
-        let before = if touched.len() < MANY {
-            maps.read_some(touched)?
-        } else {
-            let touched = touched.iter().copied().collect();
-            maps.read()?.only(&touched)
-        };
+        let before = maps.read_some(touched)?;
         maps.change(rules, &before, &filter)
     }
 

@@ -8,6 +8,9 @@ use anyhow::{Context, Result};
 use super::{Size, Writing};
 use crate::kernel::{Held, Instance, RunningLists};
 
+/// From how many changes on it is quicker to compare all that is listed.
+const MANY: usize = 4096;
+
 /// What came of putting lists in force.
 #[derive(Clone, Copy, Debug)]
 pub struct InForce {
@@ -63,7 +66,7 @@ pub fn in_force(mut state: Writing, folder: &Path, instance: &Instance) -> Resul
 
 /// What the maps are to be told.
 enum Change {
-    /// All, since nobody knows what they hold.
+    /// All, since nobody knows what they hold, or since so much has changed.
     Whole(super::Lists),
     /// What is said now of those that something has changed for.
     Some {
@@ -76,7 +79,7 @@ enum Change {
 
 impl Change {
     fn of(state: &Writing, maps: &RunningLists, addresses: u64) -> Result<Self> {
-        if maps.generation() != state.before() {
+        if maps.generation() != state.before() || state.touched().len() > MANY {
             return Ok(Self::Whole(state.lists()?));
         }
         let touched = state.touched().to_vec();
