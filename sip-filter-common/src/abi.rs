@@ -267,6 +267,15 @@ pub struct ToolCount {
     pub would_drop: u64,
 }
 
+impl ToolCount {
+    /// Adds what was counted of other packets.
+    pub fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.dropped += other.dropped;
+        self.would_drop += other.would_drop;
+    }
+}
+
 /// What each tool sent, by tool number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,9 +297,7 @@ impl ToolCounts {
     /// Adds what was counted of other packets.
     pub fn add(&mut self, other: &Self) {
         for (tool, more) in self.tools.iter_mut().zip(&other.tools) {
-            tool.packets += more.packets;
-            tool.dropped += more.dropped;
-            tool.would_drop += more.would_drop;
+            tool.add(more);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the operator asked for beyond names: limits, behaviours, escalation. Set when the program is
 //! loaded, and then read-only.
 
-use crate::sip::MessageClass;
+use crate::{sip::MessageClass, verdict::Met};
 
 /// Times of windows are counted in units of 2^20 ns, about a millisecond: in 32 bits, which are
 /// enough for 52 days.
@@ -118,6 +118,16 @@ impl Escalation {
         by: 0,
         drops: 0,
     };
+
+    /// What a source meets that was blocked for what it had sent.
+    #[inline(always)]
+    pub fn met(&self) -> Met {
+        if self.drops != 0 {
+            Met::ESCALATED
+        } else {
+            Met::WOULD_ESCALATE
+        }
+    }
 }
 
 /// How many limits there are: one for requests and responses together, one for each method.

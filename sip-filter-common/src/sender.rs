@@ -230,11 +230,7 @@ impl Sender {
         }
         let escalates = uses & Rules::ESCALATION != 0 && self.offend(sent, rules, part);
         if escalates {
-            met = met.and(if rules.escalation.drops != 0 {
-                Met::ESCALATED
-            } else {
-                Met::WOULD_ESCALATE
-            });
+            met = met.and(rules.escalation.met());
         }
         let named = if dropped != 0 { dropped } else { part };
         Judgement::new(met, first(named), escalates)

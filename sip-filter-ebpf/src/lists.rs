@@ -157,5 +157,5 @@ fn banned(source: &Address, now: u64) -> Met {
         }
         add(&raw mut (*ban).dropped, 1);
     }
-    policy::met_by_ban()
+    policy::rules().escalation.met()
 }

@@ -83,16 +83,6 @@ pub fn met_by_block() -> Met {
     }
 }
 
-/// What a source meets that was blocked for what it had sent.
-#[inline(always)]
-pub fn met_by_ban() -> Met {
-    if rules().escalation.drops != 0 {
-        Met::ESCALATED
-    } else {
-        Met::WOULD_ESCALATE
-    }
-}
-
 /// Whether the tool that was recognised is reason enough to drop.
 #[inline(always)]
 pub fn drops_for_its_tool(found: &Classification) -> bool {

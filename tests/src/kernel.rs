@@ -209,6 +209,16 @@ impl Program {
         self.repeat(frame, 1)
     }
 
+    /// Sets the clock of a program that was loaded with [`Rules::SET_CLOCK`], in nanoseconds.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses it.
+    pub fn set_clock(&mut self, time: u64) {
+        let set = self.loaded.set_clock(time);
+        set.unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
     /// Hands over a frame so many times; what is to happen to the last one.
     ///
     /// # Panics

@@ -2,8 +2,12 @@
 //!
 //! Works on the text alone, as far as it has been read, and on where To and credentials stand in it.
 
-use super::text::{Kept, Noted, Work};
+use super::{
+    text::{Kept, Noted, Work},
+    value,
+};
 use crate::{
+    field::Field,
     payload::{MAX_OFFSET, Payload},
     sender::{Sent, hash},
     swar,
@@ -75,31 +79,34 @@ fn find_tag(payload: &impl Payload, work: &mut Work, at: usize) {
     }
 }
 
-/// Keeps as [`Kept::B`] where a URI begins in what begins at `at`, behind a field's name, and ends
-/// at [`Kept::E`]: behind the first bracket that does not stand in quotes, or else behind the colon and
-/// blanks.
+/// Keeps as [`Kept::B`] where the URI begins of a To whose name ends at `at` and which ends at
+/// [`Kept::E`]: behind the first bracket that does not stand in quotes, or else where the value begins
+/// (RFC 3261 section 20.39).
+///
+/// Without choices but those that end the loop, for the verifier's sake.
 #[inline(always)]
 fn find_uri(payload: &impl Payload, work: &mut Work, at: usize) {
-    let mut quotes = 0;
-    let mut before = 0;
+    value::begin(payload, work, Field::To as usize, at);
+    let begin = work.kept(Kept::A) & MAX_OFFSET;
+    work.keep(Kept::B, begin);
+    // Whether what follows stands in quotes, and whether a backslash stands before it.
     work.keep(Kept::C, 0);
+    work.keep(Kept::D, 0);
     for step in payload.rolled(MAX_DISPLAY_NAME) {
-        let at = at + step;
+        let at = begin + step;
         if at >= work.kept(Kept::E) {
             break;
         }
-        let byte = work.byte(at);
-        if byte == b'<' && quotes & 1 == 0 {
+        let byte = u64::from(work.byte(at));
+        let (is_quoted, is_escaped) = (work.kept(Kept::C) as u64, work.kept(Kept::D) as u64);
+        let is = |this: u8| payload.is_0(byte ^ u64::from(this));
+        if payload.opaque(is(b'<') & (1 ^ is_quoted)) != 0 {
             work.keep(Kept::B, at + 1);
             break;
         }
-        if matches!(byte, b':' | b' ' | b'\t') && work.kept(Kept::C) == 0 {
-            work.keep(Kept::B, at + 1);
-        } else {
-            work.keep(Kept::C, 1);
-        }
-        quotes += (byte == b'"' && before != b'\\') as u32;
-        before = byte;
+        let is_quote = is(b'"') & (1 ^ is_escaped);
+        work.keep(Kept::C, (is_quoted ^ is_quote) as usize);
+        work.keep(Kept::D, (is(b'\\') & (1 ^ is_escaped)) as usize);
     }
 }
 

@@ -10,7 +10,10 @@ use crate::{
         self, Format, Terminal, csv, json,
         table::{self, Layout},
     },
-    stats::{Method, PACKETS, Port, Section, Snapshot, Source, Tool, check_column, sort},
+    stats::{
+        ByBehaviour, ByReason, Method, PACKETS, Port, Section, Snapshot, Source, Tool,
+        check_column, sort,
+    },
 };
 
 /// What of a snapshot is printed, and how.
@@ -38,7 +41,8 @@ impl Listing {
     pub(super) fn check(&self) -> Result<()> {
         if self.format == Format::Csv && self.by.is_none() {
             bail!(Usage(
-                "csv is one table: choose it with --by total, method, tool, port or source"
+                "csv is one table: choose it with --by total, method, tool, port, source, \
+                 reason or behaviour"
                     .to_owned()
             ));
         }
@@ -51,6 +55,8 @@ impl Listing {
                 Some(Section::Tool) => check_column::<Tool>(column),
                 Some(Section::Port) => check_column::<Port>(column),
                 Some(Section::Source) | None => check_column::<Source>(column),
+                Some(Section::Reason) => check_column::<ByReason>(column),
+                Some(Section::Behaviour) => check_column::<ByBehaviour>(column),
             };
             known.map_err(|error| Usage(error.to_string()))?;
         }
@@ -87,6 +93,8 @@ impl Listing {
                 Some(Section::Tool) => sort(&mut snapshot.tools, column),
                 Some(Section::Port) => sort(&mut snapshot.ports, column),
                 Some(Section::Source) | None => sort(&mut snapshot.sources, column),
+                Some(Section::Reason) => sort(&mut snapshot.reasons, column),
+                Some(Section::Behaviour) => sort(&mut snapshot.behaviours, column),
             }
         }
         if let Some(top) = self.top {
@@ -96,6 +104,8 @@ impl Listing {
                 Some(Section::Tool) => snapshot.tools.truncate(top.get()),
                 Some(Section::Port) => snapshot.ports.truncate(top.get()),
                 Some(Section::Source) => snapshot.sources.truncate(top.get()),
+                Some(Section::Reason) => snapshot.reasons.truncate(top.get()),
+                Some(Section::Behaviour) => snapshot.behaviours.truncate(top.get()),
                 // A table says how many more there are.
                 None if self.format == Format::Table => {}
                 None => snapshot.sources.truncate(top.get()),
@@ -124,7 +134,7 @@ mod tests {
                 None,
                 None,
                 Format::Csv,
-                "--by total, method, tool, port or source",
+                "--by total, method, tool, port, source, reason or behaviour",
             ),
             (
                 Some(Section::Total),

@@ -9,9 +9,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
-use sip_filter_common::abi::{
-    self, Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings, SignatureNumber,
-    SourceCount, ToolCounts, ToolName, Totals, map,
+use sip_filter_common::{
+    abi::{
+        self, Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings,
+        SignatureNumber, SourceCount, ToolCount, ToolCounts, ToolName, Totals, map,
+    },
+    lists::Ban,
+    rules::Behaviour,
 };
 
 use super::{Instance, Interface, Loaded, attach, load, sources, syscall};
@@ -24,6 +28,7 @@ pub struct Filter {
     ports: PerCpuHashMap<MapData, u32, PortCount>,
     sources: MapData,
     recognised: MapData,
+    bans: MapData,
     tools: Array<MapData, ToolName>,
     numbers: Array<MapData, SignatureNumber>,
     settings: Array<MapData, Settings>,
@@ -95,6 +100,7 @@ impl Filter {
             ports: Map::PerCpuHashMap(open(map::PORTS)?).try_into()?,
             sources: open(map::SOURCES)?,
             recognised: open(map::RECOGNISED)?,
+            bans: open(map::BANS)?,
             tools: Map::Array(open(map::TOOLS)?).try_into()?,
             numbers: Map::Array(open(map::NUMBERS)?).try_into()?,
             settings: Map::Array(open(map::SETTINGS)?).try_into()?,
@@ -202,6 +208,28 @@ impl Filter {
             }
         }
         Ok(ports.into_iter().collect())
+    }
+
+    /// Packets by behaviour, over all CPUs.
+    pub fn behaviours(&self) -> Result<[ToolCount; Behaviour::COUNT]> {
+        let mut sum = [ToolCount::default(); Behaviour::COUNT];
+        for cpu in self.counts()?.iter() {
+            for (count, more) in sum.iter_mut().zip(&cpu.behaviours) {
+                count.add(more);
+            }
+        }
+        Ok(sum)
+    }
+
+    /// How many times a source was blocked for what it sent.
+    pub fn escalations(&self) -> Result<u64> {
+        Ok(self.counts()?.iter().map(|cpu| cpu.escalations).sum())
+    }
+
+    /// The sources that are blocked for what they sent, those among them whose time is over.
+    pub fn bans(&self) -> Result<Vec<(Address, Ban)>> {
+        syscall::lookup_all(self.bans.fd().as_fd())
+            .context("cannot read which sources are blocked for what they sent")
     }
 
     /// Every source remembered, in no order: exact, however many packets arrive meanwhile.

@@ -230,6 +230,16 @@ impl Loaded {
             .with_context(|| format!("the kernel does not run a frame of {} bytes", frame.len()))
     }
 
+    /// Sets the clock of a program that was loaded with [`Rules::SET_CLOCK`], in nanoseconds: it stands
+    /// still until it is set anew.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be written.
+    pub fn set_clock(&mut self, time: u64) -> Result<()> {
+        write_array(&mut self.ebpf, map::CLOCK, &[time])
+    }
+
     /// Writes down what is in force, for other processes to read: once it is.
     pub(super) fn write_settings(&mut self, load: &Load<'_>) -> Result<()> {
         write_array(&mut self.ebpf, map::NUMBERS, &self.numbers)?;

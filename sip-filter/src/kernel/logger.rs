@@ -111,7 +111,7 @@ mod tests {
         };
         for (line, expected) in [
             (
-                "::ffff:198.51.100.7 5060 5 2 1",
+                "::ffff:198.51.100.7 5060 5 7 1",
                 Some("198.51.100.7 to port 5060: OPTIONS from sipvicious: dropped by signature"),
             ),
             (

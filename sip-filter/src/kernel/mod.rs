@@ -5,6 +5,7 @@
 //! the next step.
 
 mod attach;
+mod events;
 mod filter;
 mod instance;
 mod interface;
@@ -16,6 +17,7 @@ mod sources;
 mod syscall;
 
 pub use attach::{Attached, attach, detach};
+pub use events::{Blocked, Events};
 pub use filter::Filter;
 pub use instance::{Instance, instances};
 pub use interface::{AttachedMode, Interface};

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::stats::{Interface, Method, Port, Section, Snapshot, Source, Tool, Totals, WallTime};
+use crate::stats::{
+    ByBehaviour, ByReason, Interface, Method, Port, Section, Snapshot, Source, Tool, Totals,
+    WallTime,
+};
 
 /// A snapshot with one section of it.
 #[derive(Serialize)]
@@ -20,6 +23,10 @@ struct Part<'a> {
     tools: Option<&'a [Tool]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ports: Option<&'a [Port]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<&'a [ByReason]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behaviours: Option<&'a [ByBehaviour]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<&'a [Source]>,
 }
@@ -50,6 +57,8 @@ pub fn snapshot(
             methods: (section == Section::Method).then_some(Methods(&snapshot.methods)),
             tools: (section == Section::Tool).then_some(&snapshot.tools),
             ports: (section == Section::Port).then_some(&snapshot.ports),
+            reasons: (section == Section::Reason).then_some(&snapshot.reasons),
+            behaviours: (section == Section::Behaviour).then_some(&snapshot.behaviours),
             sources: (section == Section::Source).then_some(&snapshot.sources),
         },
     )
@@ -106,20 +115,30 @@ mod tests {
                 {"port": 5061, "packets": 1_234_610, "scanner": 1_234_610, "dropped": 1_234_570},
                 {"port": 5060, "packets": 954, "scanner": 0, "dropped": 0}
             ],
+            "reasons": [
+                {"reason": "signature", "packets": 1_234_610, "dropped": 1_234_570, "would_drop": 40},
+                {"reason": "options", "packets": 0, "dropped": 0, "would_drop": 40},
+                {"reason": "malformed", "packets": 0, "dropped": 0, "would_drop": 2},
+                {"reason": "passed", "packets": 954, "dropped": 0, "would_drop": 0}
+            ],
+            "behaviours": [],
             "sources": [
                 {"source": "192.0.2.7", "packets": 1_234_570, "bytes": 500_001_200,
                  "scanner": 1_234_570, "dropped": 1_234_570, "would_drop": 0,
                  "methods": {"REGISTER": 3, "OPTIONS": 1_234_567}, "tools": ["sipvicious"],
-                 "behaviours": [], "ports": 4, "first_seen": first_seen, "last_seen": last_seen},
+                 "behaviours": [], "reasons": {"signature": 1_234_570}, "ports": 4, "first_seen": first_seen, "last_seen": last_seen},
                 {"source": "198.51.100.1", "packets": 952, "bytes": 67_400, "scanner": 0,
                  "dropped": 0, "would_drop": 0, "methods": {"REGISTER": 12}, "tools": [],
-                 "behaviours": [], "ports": 1, "first_seen": first_seen, "last_seen": last_seen},
+                 "behaviours": [], "reasons": {"passed": 952}, "ports": 1,
+                 "first_seen": first_seen, "last_seen": last_seen},
                 {"source": "2001:db8::5060", "packets": 40, "bytes": 16_000, "scanner": 40,
                  "dropped": 0, "would_drop": 40, "methods": {"OPTIONS": 40},
-                 "tools": ["nmap", "sipvicious"], "behaviours": [], "ports": 2,
+                 "tools": ["nmap", "sipvicious"], "behaviours": [],
+                 "reasons": {"signature": 40}, "ports": 2,
                  "first_seen": first_seen, "last_seen": last_seen},
                 {"source": "203.0.113.9", "packets": 2, "bytes": 100, "scanner": 0, "dropped": 0,
-                 "would_drop": 0, "methods": {}, "tools": [], "behaviours": [], "ports": 1,
+                 "would_drop": 0, "methods": {}, "tools": [], "behaviours": [],
+                 "reasons": {"passed": 2}, "ports": 1,
                  "first_seen": first_seen, "last_seen": last_seen}
             ]
         });
@@ -135,6 +154,8 @@ mod tests {
             (Section::Tool, "tools"),
             (Section::Port, "ports"),
             (Section::Source, "sources"),
+            (Section::Reason, "reasons"),
+            (Section::Behaviour, "behaviours"),
         ] {
             let part = printed(Some(section));
             assert_eq!(part[key], whole[key]);

@@ -5,6 +5,8 @@
 
 use std::io::{self, Write};
 
+use sip_filter_common::verdict::Reason;
+
 use super::Terminal;
 use crate::stats::{
     Cell, Column, Interface, PACKETS, Row, Section, Snapshot, Status, Totals, WallTime,
@@ -56,6 +58,12 @@ pub fn overview(
     listing(out, &snapshot.methods, usize::MAX, "method", others)?;
     listing(out, &snapshot.tools, usize::MAX, "tool", others)?;
     listing(out, &snapshot.ports, OVERVIEW_PORTS, "port", others)?;
+    // Where nothing but names decided, the totals say it all.
+    let said = [Reason::Passed.name(), Reason::Signature.name()];
+    if (snapshot.reasons.iter()).any(|row| row.packets > 0 && !said.contains(&row.reason)) {
+        listing(out, &snapshot.reasons, usize::MAX, "reason", others)?;
+    }
+    listing(out, &snapshot.behaviours, usize::MAX, "behaviour", others)?;
     listing(out, &snapshot.sources, sources, "source", layout)
 }
 
@@ -96,6 +104,8 @@ pub fn section(
         Section::Tool => table(&snapshot.tools, layout),
         Section::Port => table(&snapshot.ports, layout),
         Section::Source => table(&snapshot.sources, layout),
+        Section::Reason => table(&snapshot.reasons, layout),
+        Section::Behaviour => table(&snapshot.behaviours, layout),
     };
     write!(out, "{table}")
 }

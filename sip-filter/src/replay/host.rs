@@ -3,15 +3,21 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use lru::LruCache;
 use sip_filter_common::{
-    abi::{Address, MAX_PORTS, PortCount, PortSet, SourceCount, ToolCounts, ToolName, Totals},
-    classify::{self, Classification, Destination, Work},
+    abi::{
+        Address, MAX_PORTS, PortCount, PortSet, SourceCount, ToolCount, ToolCounts, ToolName,
+        Totals,
+    },
+    classify::{self, Classification, Work},
     frame::SliceFrame,
     packet::{self, Packet},
     payload::SlicePayload,
-    signature::SignatureTable,
+    rules::{Behaviour, Rules},
+    sender::{AddAlone, Sender, Sent},
+    signature::{Hit, SignatureTable},
+    sip::MessageClass,
     verdict::{DropSet, Met, decide},
 };
 
@@ -80,8 +86,13 @@ pub struct Host {
     tool_counts: ToolCounts,
     /// By port.
     port_counts: Vec<PortCount>,
+    behaviours: [ToolCount; Behaviour::COUNT],
     /// Those quiet for longest are forgotten, as the kernel does.
     sources: LruCache<Address, SourceCount>,
+    rules: Rules,
+    senders: LruCache<Address, Box<Sender>>,
+    /// Until when sources are blocked for what they sent.
+    bans: LruCache<Address, u64>,
 }
 
 impl Host {
@@ -91,8 +102,11 @@ impl Host {
     ///
     /// When the signatures do not fit their table.
     pub fn new(load: &Load<'_>) -> Result<Self> {
-        let (signatures, tools) = load.signatures.table(&[])?;
-        let room = NonZeroUsize::new(load.sources as usize).unwrap_or(NonZeroUsize::MIN);
+        let (mut signatures, tools) = load.signatures.table(&[])?;
+        if load.rules.watched != 0 {
+            signatures.watch().map_err(|error| anyhow!("{error}"))?;
+        }
+        let room = |entries: u32| NonZeroUsize::new(entries as usize).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             ports: Ports::new(load),
             drop: load.drop,
@@ -102,28 +116,73 @@ impl Host {
             totals: Totals::ZERO,
             tool_counts: ToolCounts::ZERO,
             port_counts: vec![PortCount::default(); MAX_PORTS as usize],
-            sources: LruCache::new(room),
+            behaviours: [ToolCount::default(); Behaviour::COUNT],
+            sources: LruCache::new(room(load.sources)),
+            rules: *load.rules,
+            senders: LruCache::new(room(load.sources)),
+            bans: LruCache::new(room(load.bans)),
         })
     }
 
-    fn classify(&mut self, datagram: &Datagram<'_>) -> Classification {
-        let destination = Destination {
-            address: datagram.destination,
-            port: datagram.port,
+    /// What a datagram is that arrived at `time`, whose tool sent it, and what its source has met.
+    fn judge(&mut self, datagram: &Datagram<'_>, time: u64) -> (Classification, Sent) {
+        let mut sent = Sent::default();
+        sent.note(datagram, time);
+        sent.met = self.banned(&sent).0.into();
+        let payload = &datagram.payload;
+        let class = classify::class(payload, &mut self.work);
+        let mut found = Classification {
+            class,
+            hit: Hit::NONE,
         };
-        classify::classify(
-            &datagram.payload,
-            &destination,
-            &self.signatures,
-            &mut self.work,
-        )
+        if sent.has_met(Met::BLOCKED.and(Met::ESCALATED)) {
+            return (found, sent);
+        }
+        let (table, work) = (&self.signatures, &mut self.work);
+        found = classify::recognise(payload, class, &sent.destination(), table, work);
+        let uses = self.rules.uses;
+        let is_judged = uses & (Rules::LIMITS | Rules::BEHAVIOURS) != 0
+            || uses & Rules::ESCALATION != 0 && found.hit.is_hostile();
+        if sent.has_met(Met::ALLOWED) || !is_judged || class as u8 > MessageClass::Response as u8 {
+            return (found, sent);
+        }
+        sent.class = class as u64;
+        sent.clock = time;
+        if found.hit.is_hostile() {
+            sent.flags |= Sent::IS_HOSTILE;
+            if self.drop.contains(DropSet::SCANNERS) {
+                sent.flags |= Sent::IS_DROPPED;
+            }
+        }
+        if uses & Rules::BEHAVIOURS != 0 && class.is_request() {
+            let seed = self.rules.seed;
+            classify::note_dialogue(payload, class, work, table, seed, &mut sent);
+        }
+        let new = || Box::new(Sender::NEW);
+        let sender = self.senders.get_or_insert_mut(sent.source, new);
+        let judgement = sender.judge(&sent, &self.rules, uses, AddAlone);
+        sent.met |= u64::from(judgement.met().0);
+        sent.behaviour = judgement.behaviour();
+        if judgement.escalates() {
+            let until = time + self.rules.escalation.length;
+            self.bans.put(sent.source, until);
+        }
+        (found, sent)
+    }
+
+    /// What a source meets that was blocked for what it had sent.
+    fn banned(&mut self, sent: &Sent) -> Met {
+        match self.bans.get(&sent.source) {
+            Some(until) if sent.at < *until => self.rules.escalation.met(),
+            _ => Met::NOTHING,
+        }
     }
 
     /// Counts an inspected datagram.
     fn datagram(&mut self, datagram: &Datagram<'_>, time: u64) {
-        let found = self.classify(datagram);
+        let (found, sent) = self.judge(datagram, time);
         let (class, tool) = (found.class, found.tool());
-        let outcome = decide(self.drop, class, tool, Met::NOTHING);
+        let outcome = decide(self.drop, class, tool, sent.met());
         let hostile = tool.is_some_and(|tool| tool.is_hostile());
         let dropped = u64::from(outcome.is_drop());
         let bytes = datagram.length as u64;
@@ -134,6 +193,13 @@ impl Host {
 
         if let Some(tool) = tool {
             let count = &mut self.tool_counts.tools[usize::from(tool.tool())];
+            count.packets += 1;
+            count.dropped += dropped;
+            count.would_drop += u64::from(outcome.is_would_drop());
+        }
+
+        if let Some(number) = (sent.behaviour as usize).checked_sub(1) {
+            let count = &mut self.behaviours[number];
             count.packets += 1;
             count.dropped += dropped;
             count.would_drop += u64::from(outcome.is_would_drop());
@@ -159,6 +225,9 @@ impl Host {
         if let Some(tool) = tool {
             source.tools[usize::from(tool.tool())] = 1;
         }
+        if sent.behaviour != 0 {
+            source.behaviours[sent.behaviour as usize] = 1;
+        }
     }
 }
 
@@ -180,6 +249,7 @@ impl Engine for Host {
             totals: self.totals,
             tool_counts: self.tool_counts,
             tools: self.tools.clone(),
+            behaviours: self.behaviours,
             ports: ports.filter(|(_, count)| count.packets > 0).collect(),
             sources: sources.map(|(source, count)| (*source, *count)).collect(),
         })

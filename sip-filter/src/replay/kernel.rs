@@ -6,6 +6,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use anyhow::Result;
+use sip_filter_common::rules::Rules;
 
 use super::{
     Address, Engine, Host, Seen,
@@ -24,6 +25,8 @@ pub struct Kernel {
     seen: HashMap<Address, Seen>,
     /// For frames that the kernel does not take.
     host: Host,
+    /// Whether the program is told each packet's time.
+    is_timed: bool,
     not_taken: u64,
 }
 
@@ -34,7 +37,16 @@ impl Kernel {
     ///
     /// Without the privileges, or when the kernel refuses it.
     pub fn new(load: &Load<'_>) -> Result<Self> {
-        let mut loaded = Loaded::unpinned(load)?;
+        // Limits and windows are those of the capture's time.
+        let is_timed = load.rules.uses != 0;
+        let mut rules = *load.rules;
+        if is_timed {
+            rules.uses |= Rules::SET_CLOCK;
+        }
+        let mut loaded = Loaded::unpinned(&Load {
+            rules: &rules,
+            ..*load
+        })?;
         let filter = Filter::of(&mut loaded)?;
         Ok(Self {
             loaded,
@@ -42,6 +54,7 @@ impl Kernel {
             ports: Ports::new(load),
             seen: HashMap::new(),
             host: Host::new(load)?,
+            is_timed,
             not_taken: 0,
         })
     }
@@ -57,6 +70,9 @@ impl Engine for Kernel {
         if !TEST_RUN_LENGTHS.contains(&frame.len()) {
             self.not_taken += 1;
             return self.host.observe(frame, time);
+        }
+        if self.is_timed {
+            self.loaded.set_clock(time)?;
         }
         self.loaded.test_run(frame)?;
         if let Frame::Inspected(datagram) = self.ports.read(frame) {

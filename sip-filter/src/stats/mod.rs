@@ -5,6 +5,7 @@
 //! documented JSON. Everything but [`Snapshot::read`] is a pure function of map values.
 
 mod clock;
+mod reason;
 mod row;
 mod status;
 
@@ -16,13 +17,15 @@ use std::{
 use anyhow::Result;
 use serde::{Serialize, Serializer};
 use sip_filter_common::{
-    abi::{self, Address, Count, PortCount, SourceCount, ToolCounts, ToolName},
+    abi::{self, Address, Count, PortCount, SourceCount, ToolCount, ToolCounts, ToolName},
+    rules::Behaviour,
     sip::MessageClass,
     tool::Kind,
     verdict::Outcome,
 };
 
 pub use clock::{Clock, WallTime};
+pub use reason::{ByBehaviour, ByReason};
 pub use row::{Cell, Column, PACKETS, Row, check_column, sort};
 pub use status::{Status, policy};
 
@@ -41,6 +44,10 @@ pub enum Section {
     Port,
     /// Packets by source address.
     Source,
+    /// Packets by the rule that met them.
+    Reason,
+    /// Packets that were a part of a behaviour, by behaviour.
+    Behaviour,
 }
 
 /// Everything that the filter counted up to one moment.
@@ -65,6 +72,10 @@ pub struct Snapshot {
     pub tools: Vec<Tool>,
     /// Destination ports with packets, most packets first unless sorted.
     pub ports: Vec<Port>,
+    /// Rules that met packets, in the order in which they are asked unless sorted.
+    pub reasons: Vec<ByReason>,
+    /// Behaviours that were recognised, unless sorted in the order in which they name a packet.
+    pub behaviours: Vec<ByBehaviour>,
     /// Sources, most packets first unless sorted.
     pub sources: Vec<Source>,
 }
@@ -183,8 +194,11 @@ pub struct Source {
     pub methods: Vec<(&'static str, u64)>,
     /// The tools that were recognised, by number.
     pub tools: Vec<String>,
-    /// What it was seen to do; nothing is judged yet.
-    pub behaviours: Vec<String>,
+    /// The behaviours that were recognised.
+    pub behaviours: Vec<&'static str>,
+    /// The rules that met its packets, and how many, in the order in which they are asked.
+    #[serde(serialize_with = "as_map")]
+    pub reasons: Vec<(&'static str, u64)>,
     /// How many destination ports it tried.
     pub ports: u32,
     /// When its first packet arrived.
@@ -202,6 +216,8 @@ pub struct Counters {
     pub tool_counts: ToolCounts,
     /// What the tool numbers mean.
     pub tools: Vec<ToolName>,
+    /// By behaviour.
+    pub behaviours: [ToolCount; Behaviour::COUNT],
     /// By destination port.
     pub ports: Vec<(u16, PortCount)>,
     /// By source.
@@ -219,6 +235,7 @@ impl Counters {
             totals: filter.totals()?,
             tool_counts: filter.tool_counts()?,
             tools: filter.tools()?,
+            behaviours: filter.behaviours()?,
             ports: filter.ports()?,
             sources: filter.sources()?,
         })
@@ -230,9 +247,13 @@ impl Counters {
             totals,
             tool_counts,
             tools: _,
+            behaviours,
             ports,
             sources,
         } = other;
+        for (count, more) in self.behaviours.iter_mut().zip(&behaviours) {
+            count.add(more);
+        }
         self.totals.add(&totals);
         self.tool_counts.add(&tool_counts);
         for (port, count) in ports {
@@ -287,6 +308,8 @@ impl Snapshot {
             methods: methods(&counters.totals),
             tools: tools(&counters.tool_counts, &named),
             ports: ports(&counters.ports),
+            reasons: reason::by_reason(&counters.totals),
+            behaviours: reason::by_behaviour(&counters.behaviours),
             sources: counters
                 .sources
                 .iter()
@@ -451,7 +474,8 @@ impl Source {
                 .filter(|number| count.tools[*number] != 0)
                 .filter_map(|number| Some(named(number)?.0.to_owned()))
                 .collect(),
-            behaviours: Vec::new(),
+            behaviours: count.behaviours().map(Behaviour::name).collect(),
+            reasons: reason::of_source(count),
             ports: count.ports.iter().map(|tried| u32::from(*tried != 0)).sum(),
             first_seen: clock.at(count.first_seen),
             last_seen: clock.at(count.last_seen),
@@ -586,6 +610,7 @@ pub(crate) mod tests {
                 tool_named("sipsak", Kind::TestTool),
                 tool_named("sipvicious", Kind::Scanner),
             ],
+            behaviours: [ToolCount::default(); Behaviour::COUNT],
             ports: vec![
                 (5060, port(954, 0, 0)),
                 (5061, port(1_234_610, 1_234_610, 1_234_570)),

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, net::IpAddr};
 
 use anyhow::{Result, anyhow};
 
-use super::{Method, Port, Source, Tool, Totals, WallTime};
+use super::{ByBehaviour, ByReason, Method, Port, Source, Tool, Totals, WallTime};
 
 /// What stands in one place of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,8 +203,20 @@ impl Row for Source {
         },
         Column {
             name: "behaviours",
+            rank: 4,
+            cell: |row| Cell::List(row.behaviours.iter().map(|name| (*name).into()).collect()),
+        },
+        Column {
+            name: "reasons",
             rank: 9,
-            cell: |row| Cell::List(row.behaviours.clone()),
+            cell: |row| {
+                let reasons = row.reasons.iter();
+                Cell::List(
+                    reasons
+                        .map(|(name, packets)| format!("{name}={packets}"))
+                        .collect(),
+                )
+            },
         },
         count!(ports, 6),
         Column {
@@ -217,5 +229,31 @@ impl Row for Source {
             rank: 5,
             cell: |row| Cell::Time(row.last_seen),
         },
+    ];
+}
+
+impl Row for ByReason {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "reason",
+            rank: 0,
+            cell: |row| Cell::Text(row.reason.to_owned()),
+        },
+        count!(packets, 0),
+        count!(dropped, 0),
+        count!(would_drop, 0),
+    ];
+}
+
+impl Row for ByBehaviour {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            name: "behaviour",
+            rank: 0,
+            cell: |row| Cell::Text(row.behaviour.to_owned()),
+        },
+        count!(packets, 0),
+        count!(dropped, 0),
+        count!(would_drop, 0),
     ];
 }
