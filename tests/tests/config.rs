@@ -325,6 +325,37 @@ fn a_limit_that_a_reload_brings_holds() {
     assert_eq!(drops(&filter, &link), 0, "the limit is not gone");
 }
 
+/// The example that comes with the source, with what is switched off in it if `whole`.
+fn example(whole: bool) -> String {
+    let text = include_str!("../../sip-filter/config.toml");
+    let text = text.replace("\"eth0\"", &format!("\"{FILTERED}\""));
+    let is_setting = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(setting) if whole && is_setting(setting) => format!("{setting}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_example_can_be_put_in_force_with_all_that_is_in_it() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let config = Config::new(&example(false));
+    config.write("own.toml", "");
+    config.write("trunks.txt", "192.0.2.1\n");
+    config.write("voip-blocklist.txt", "203.0.113.0/24  # published\n");
+    filter.succeed(&format!("attach {}", config.option()));
+    config.write(NAME, &example(true));
+    filter.succeed("reload");
+    let text = filter.succeed("config show");
+    assert!(!text.contains("# default"), "{text}");
+    config.write(NAME, &example(false));
+    filter.succeed("reload");
+    filter.detach();
+    filter.assert_absent();
+}
+
 #[test]
 fn the_lists_of_the_file_hold_beside_those_of_commands() {
     let link = Link::new();

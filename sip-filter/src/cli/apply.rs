@@ -44,6 +44,8 @@ pub(super) fn apply(
     before: Before,
 ) -> Result<Applied> {
     let instance = global.instance()?;
+    // What is kept of them is read in other folders.
+    let options = &options.with_absolute_paths()?;
     let configuration = options.configuration()?;
     let running = Filter::open(&instance).ok();
     let known = match &running {
@@ -141,7 +143,7 @@ fn keep(
     let given = Given {
         program: Filter::open(instance)?.program_id()?,
         from_file,
-        options: options.with_absolute_paths()?,
+        options: options.clone(),
         in_force: configuration.rows(),
     };
     given.write(&global.state, instance.name())
