@@ -109,24 +109,12 @@ fn instance(filter: &SipFilter<'_>) -> Instance {
     instance.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
-/// Attaches with room for so many entries, and with what is listed.
-fn attach_with_room(line: &Line, filter: &SipFilter<'_>, entries: u32) {
-    let ports: Ports = "5060".parse().unwrap_or_else(|error| panic!("{error:#}"));
-    let signatures = Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}"));
-    let attach = || {
-        let mut state = Writing::open(filter.state(), "test")?;
-        let lists = state.lists()?;
-        let load = Load {
-            entries,
-            lists: &lists,
-            ..Load::new(&ports.set, &signatures)
-        };
-        let interfaces = [FILTERED.to_owned()];
-        kernel::attach(&instance(filter), &interfaces, Mode::Auto, &load)?;
-        state.commit()
-    };
-    let attached = line.link.server.inside(attach);
-    attached.unwrap_or_else(|error| panic!("{error:#}"));
+/// Attaches with room for so many entries.
+fn attach_with_room(filter: &SipFilter<'_>, entries: u32) {
+    let path = filter.state().join("room.toml");
+    let text = format!("[sizes]\nlists = {entries}\n");
+    fs::write(&path, text).unwrap_or_else(|error| panic!("{error}"));
+    filter.attach(&format!("--config {}", path.display()));
 }
 
 #[test]
@@ -164,11 +152,10 @@ fn what_is_listed_holds_from_the_next_packet_on() {
     assert_eq!(addresses(&filter, "block"), BTreeSet::new());
     // What is not used any more is not asked.
     let pin = filter.pins().join(map::LIST_FILTER);
-    let bits = MapData::from_pin(pin).map(Map::Array).map(Array::try_from);
-    let bits: Array<_, ListFilter> = match bits {
-        Ok(Ok(bits)) => bits,
-        other => panic!("no bits: {other:?}"),
-    };
+    let bits = MapData::from_pin(pin)
+        .map(Map::Array)
+        .and_then(Array::try_from);
+    let bits: Array<_, ListFilter> = bits.unwrap_or_else(|error| panic!("no bits: {error}"));
     let bits = || bits.get(&0, 0).unwrap_or_else(|error| panic!("{error}"));
     assert!(bits() == ListFilter::EMPTY);
     // The longest of those that cover it is the one that counts.
@@ -251,7 +238,7 @@ fn a_block_ends_without_the_loader() {
     // The next change clears up, in the kernel too.
     let done = filter.succeed("block add 203.0.113.9");
     assert!(
-        done.contains("1 addresses in both lists and 0 prefixes"),
+        done.contains("1 address in both lists, 0 prefixes"),
         "{done}"
     );
     assert_eq!(
@@ -269,7 +256,7 @@ fn a_block_ends_without_the_loader() {
 fn a_file_is_imported_whole_or_not_at_all() {
     let line = Line::new();
     let filter = SipFilter::new(&line.link.server);
-    attach_with_room(&line, &filter, 10);
+    attach_with_room(&filter, 10);
     let good = "# a list\n192.0.2.66  # why\n\n2001:db8::/64 ; it is\n192.0.2.66\n";
     let done = import(&filter, "block", good, "--reason published").successful();
     assert!(done.stdout.contains("2 added"), "{done}");
@@ -378,6 +365,66 @@ fn what_is_not_there_cannot_be_taken_out() {
     assert!(configured(&[]));
     assert!(line.comes_through(SCANNER) && line.comes_through(SCANNER_IPV6));
     assert_eq!(addresses(&filter, "block"), [PHONE.to_owned()].into());
+}
+
+#[test]
+fn what_the_configuration_lists_is_in_force_with_it() {
+    let line = Line::new();
+    let filter = SipFilter::new(&line.link.server);
+    let folder = Folder::new();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap_or_else(|error| panic!("{error}"));
+        path.display().to_string()
+    };
+    write("blocked.txt", "# published\n2001:db8::66  # abuse\n");
+    let lists = "[lists]\nblock = [\"192.0.2.66\"]\nblock_files = [\"blocked.txt\"]\n";
+    let config = write("config.toml", lists);
+    filter.attach(&format!("--config {config}"));
+    let come_through = || [SCANNER, SCANNER_IPV6, PHONE].map(|from| line.comes_through(from));
+    assert_eq!(come_through(), [false, false, true]);
+    let listed_now = listed(&filter, "block");
+    assert_eq!(listed_now[0]["origin"], "config");
+    assert_eq!(listed_now[1]["reason"], "abuse");
+    for (address, place) in [(SCANNER, "config.toml:2"), (SCANNER_IPV6, "blocked.txt")] {
+        let refused = filter.attempt(&format!("block del {address}"));
+        assert!(
+            refused.stderr.contains(&format!("{address} stands in ")),
+            "{refused}"
+        );
+        assert!(refused.stderr.contains(place), "{refused}");
+    }
+    // What commands have listed stays.
+    filter.succeed(&format!("block add {PHONE}"));
+    write(
+        "config.toml",
+        "[lists]\nallow = [\"192.0.2.0/26\"]\nblock = [\"2001:db8::/32\"]\n",
+    );
+    filter.succeed("reload");
+    assert_eq!(come_through(), [true, false, true]);
+    assert_eq!(dropped(&filter, PHONE), Some(0));
+    // So is the room for them, and what does not fit changes nothing.
+    write(
+        "config.toml",
+        "[lists]\nblock = [\"192.0.2.66\"]\n[sizes]\nlists = 1\n",
+    );
+    let refused = filter.attempt("reload");
+    assert!(
+        refused.stderr.contains("2 addresses are more than the 1"),
+        "{refused}"
+    );
+    assert_eq!(come_through(), [true, false, true]);
+    write(
+        "config.toml",
+        "[lists]\nblock = [\"192.0.2.66\"]\n[sizes]\nlists = 2\n",
+    );
+    filter.succeed("reload");
+    assert_eq!(come_through(), [false, true, false]);
+    let refused = filter.attempt("block add 203.0.113.9");
+    assert!(
+        refused.stderr.contains("3 addresses are more than the 2"),
+        "{refused}"
+    );
 }
 
 /// Where only one of two replacements had happened, packets would come through.
@@ -547,7 +594,7 @@ fn a_million_entries_load_in_time() {
     let limit = Duration::from_secs(if is_optimised { 10 } else { 60 });
     let line = Line::new();
     let filter = SipFilter::new(&line.link.server);
-    attach_with_room(&line, &filter, 1 << 20);
+    attach_with_room(&filter, 1 << 20);
     let mut random = Random::new(7);
     let mut hosts = BTreeSet::new();
     while hosts.len() < 1_000_000 {
@@ -563,7 +610,10 @@ fn a_million_entries_load_in_time() {
     let took = started.elapsed();
     println!("1,000,000 addresses took {took:.1?}\n{done}");
     assert!(done.stdout.contains("1,000,000 added"), "{done}");
-    assert!(done.stdout.contains("1,000,000 addresses"), "{done}");
+    assert!(
+        done.stdout.contains("1,000,000 addresses in both lists"),
+        "{done}"
+    );
     assert!(took < limit, "{took:?}");
 
     let prefixes: String = (0..100_000)
@@ -578,7 +628,7 @@ fn a_million_entries_load_in_time() {
     filter.detach();
     assert!(line.comes_through(SCANNER));
     let started = Instant::now();
-    attach_with_room(&line, &filter, 1 << 20);
+    attach_with_room(&filter, 1 << 20);
     let took = started.elapsed();
     println!("attaching with both took {took:.1?}");
     assert!(!line.comes_through(SCANNER) && line.comes_through(PHONE));

@@ -149,11 +149,10 @@ fn change(
         if let Some(Held { bytes }) = held {
             writeln!(
                 out,
-                "{}: in force, with {} addresses in both lists and {} prefixes in this one; \
-                 the lists take {} KiB of the kernel's memory",
+                "{}: in force; {} in both lists, {} in this one; {} KiB of the kernel's memory",
                 instance.name(),
-                thousands(size.addresses),
-                thousands(prefixes),
+                counted(size.addresses, "address", "addresses"),
+                counted(prefixes, "prefix", "prefixes"),
                 thousands(bytes.div_ceil(1 << 10))
             )?;
         }
@@ -182,6 +181,11 @@ fn said(list: List, Added { new, known }: Added) -> String {
         known => format!(", {} were there already", thousands(known)),
     };
     format!("{} list: {} added{there}", list.name(), thousands(new))
+}
+
+fn counted(count: u64, one: &str, several: &str) -> String {
+    let noun = if count == 1 { one } else { several };
+    format!("{} {noun}", thousands(count))
 }
 
 /// When a time that begins now ends.
