@@ -2,7 +2,7 @@
 //! saw.
 //!
 //! [`cli`] is one file a verb and calls into the rest. [`config`] turns what the operator
-//! wrote into what the kernel takes. [`kernel`] loads, attaches, pins and reads the maps.
+//! wrote into what the kernel takes. [`lists`] keeps who may always call, and who may not. [`kernel`] loads, attaches, pins and reads the maps.
 //! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders. [`capture`] reads
 //! files of packets, and [`replay`] runs them through the filter.
 
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod explain;
 pub mod kernel;
+pub mod lists;
 pub mod output;
 pub mod replay;
 pub mod stats;

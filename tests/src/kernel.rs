@@ -17,6 +17,7 @@ use sip_filter::{
         signatures::{Signatures, tool_name},
     },
     kernel::{Filter, Load, Loaded},
+    lists::Lists,
 };
 use sip_filter_common::{
     abi::{Address, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
@@ -45,6 +46,7 @@ pub struct Policy {
     ports: Ports,
     signatures: Signatures,
     rules: Rules,
+    lists: Lists,
 }
 
 impl Policy {
@@ -60,6 +62,7 @@ impl Policy {
             ports: ports.parse().unwrap_or_else(|error| panic!("{error:#}")),
             signatures: Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}")),
             rules: Rules::NONE,
+            lists: Lists::EMPTY.clone(),
         }
     }
 
@@ -69,12 +72,19 @@ impl Policy {
         Self { rules, ..self }
     }
 
+    /// The same with an allow list and a block list.
+    #[must_use]
+    pub fn with_lists(self, lists: Lists) -> Self {
+        Self { lists, ..self }
+    }
+
     /// What the program is loaded with.
     pub fn load(&self) -> Load<'_> {
         Load {
             drop: self.drop,
             any_port: self.ports.any,
             rules: &self.rules,
+            lists: &self.lists,
             ..Load::new(&self.ports.set, &self.signatures)
         }
     }

@@ -81,6 +81,7 @@ pub fn binary_for_everybody(folder: &Folder) -> PathBuf {
 pub struct SipFilter<'a> {
     namespace: &'a Namespace,
     bpffs: Bpffs,
+    state: Folder,
     instance: &'static str,
 }
 
@@ -96,8 +97,14 @@ impl<'a> SipFilter<'a> {
         Self {
             namespace,
             bpffs,
+            state: Folder::new(),
             instance,
         }
+    }
+
+    /// The folder of what outlives a reboot.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// The BPF file system that holds its pins.
@@ -110,14 +117,15 @@ impl<'a> SipFilter<'a> {
         self.bpffs.path().join("sip-filter").join(self.instance)
     }
 
-    /// A command, with the instance and the BPF file system given.
+    /// A command, with the instance, the BPF file system and the folder of its state given.
     pub fn command(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = self.command_for_all(arguments);
         command.args(["--name", self.instance]);
         command
     }
 
-    /// A command, with the BPF file system given: about every instance in it.
+    /// A command, with the BPF file system and the folder of the state given: about every instance
+    /// in it.
     pub fn command_for_all(
         &self,
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -126,7 +134,9 @@ impl<'a> SipFilter<'a> {
         command
             .args(arguments)
             .arg("--bpffs")
-            .arg(self.bpffs.path());
+            .arg(self.bpffs.path())
+            .arg("--state")
+            .arg(self.state.path());
         command.env_remove("RUST_LOG");
         command
     }

@@ -1,11 +1,10 @@
 //! `detach`: takes the filter off and removes what was pinned.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Global, Usage, complain, interface_name, named_once};
+use super::{Global, Usage, complain, given::Given, named_once};
 use crate::{
+    config::interface,
     kernel::{self, Instance, Interface},
     output,
 };
@@ -26,7 +25,7 @@ Examples:
 pub(super) struct Args {
     /// The interface to detach from; may be given several times
     #[arg(short, long = "interface", value_name = "IFACE")]
-    #[arg(value_parser = interface_name)]
+    #[arg(value_parser = interface::name)]
     interfaces: Vec<String>,
     /// Every filter, whatever its name, and what an interrupted attach left behind
     #[arg(long, conflicts_with = "interfaces")]
@@ -39,23 +38,32 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         if global.name.is_some() {
             bail!(Usage("--all is every filter: leave out --name".to_owned()));
         }
-        return all(&global.bpffs);
+        return all(global);
     }
     let instance = global.instance()?;
     let interfaces = Some(&*args.interfaces).filter(|interfaces| !interfaces.is_empty());
-    report(&instance, &kernel::detach(&instance, interfaces)?)
+    detach(global, &instance, interfaces)
+}
+
+/// Detaches, says so, and forgets what was asked for.
+fn detach(global: &Global, instance: &Instance, interfaces: Option<&[String]>) -> Result<()> {
+    let detached = kernel::detach(instance, interfaces)?;
+    report(instance, &detached)?;
+    let is_gone = !instance.dir().exists();
+    let interfaces = interfaces.unwrap_or_default();
+    Given::detached(&global.state, instance.name(), interfaces, is_gone)
 }
 
 /// Detaches every instance, those after one that fails too.
-fn all(bpffs: &Path) -> Result<()> {
-    let names = kernel::instances(bpffs)?;
+fn all(global: &Global) -> Result<()> {
+    let names = kernel::instances(&global.bpffs)?;
     if names.is_empty() {
         return output::print(|out| writeln!(out, "nothing was attached"));
     }
     let mut failed = Vec::new();
     for name in names {
-        let done = Instance::new(bpffs, &name)
-            .and_then(|instance| report(&instance, &kernel::detach(&instance, None)?))
+        let done = Instance::new(&global.bpffs, &name)
+            .and_then(|instance| detach(global, &instance, None))
             .with_context(|| format!("instance {name}"));
         if let Err(error) = done {
             complain(&format!("error: {error:#}"));
@@ -92,6 +100,7 @@ mod tests {
         let global = Global {
             name: Some("edge".to_owned()),
             bpffs: "/nowhere".into(),
+            state: "/nonexistent".into(),
         };
         let args = Args {
             interfaces: Vec::new(),

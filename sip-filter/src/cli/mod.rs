@@ -4,10 +4,17 @@
 //! A verb returns an error or nothing. How errors are shown and which exit status they give
 //! is decided here alone: 1 when something failed, 2 when the command was used wrongly.
 
+mod allow;
+mod apply;
 mod attach;
+mod block;
+mod config;
 mod detach;
 mod filter_options;
+mod given;
 mod listing;
+mod lists;
+mod reload;
 mod replay;
 mod run;
 mod signatures;
@@ -24,7 +31,7 @@ use std::{
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::kernel::Instance;
+use crate::{config::file::Mistakes, kernel::Instance};
 
 /// Exit status of a command that was used as it cannot be.
 const WRONG_USAGE: u8 = 2;
@@ -33,8 +40,6 @@ const WRONG_USAGE: u8 = 2;
 const DEFAULT_INSTANCE: &str = "default";
 /// The longest name of an instance, in bytes.
 const MAX_INSTANCE_NAME: usize = 64;
-/// The longest name of an interface, in bytes: IFNAMSIZ less the zero byte.
-const MAX_INTERFACE_NAME: usize = libc::IFNAMSIZ - 1;
 
 /// Sees SIP scanners at the network driver, names them, counts them and drops them.
 #[derive(Debug, Parser)]
@@ -62,6 +67,14 @@ struct Global {
     /// Where the BPF file system is mounted, which holds what outlives the command
     #[arg(long, global = true, value_name = "DIR", default_value = "/sys/fs/bpf")]
     bpffs: PathBuf,
+    /// Where that is kept which outlives a reboot
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "/var/lib/sip-filter"
+    )]
+    state: PathBuf,
 }
 
 impl Global {
@@ -76,11 +89,18 @@ enum Verb {
     Run(run::Args),
     Attach(attach::Args),
     Detach(detach::Args),
+    Reload(reload::Args),
     Status(status::Args),
     Stats(stats::Args),
     Replay(replay::Args),
     #[command(subcommand)]
+    Allow(allow::Verb),
+    #[command(subcommand)]
+    Block(block::Verb),
+    #[command(subcommand)]
     Signatures(signatures::Verb),
+    #[command(subcommand)]
+    Config(config::Verb),
 }
 
 /// Options that cannot stand together, found after the command line was read.
@@ -105,15 +125,21 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args, &cli.global),
         Verb::Attach(args) => attach::run(&args, &cli.global),
         Verb::Detach(args) => detach::run(&args, &cli.global),
+        Verb::Reload(args) => reload::run(&args, &cli.global),
         Verb::Status(args) => status::run(&args, &cli.global),
         Verb::Stats(args) => stats::run(&args, &cli.global),
         Verb::Replay(args) => replay::run(&args, &cli.global),
+        Verb::Allow(verb) => allow::run(&verb, &cli.global),
+        Verb::Block(verb) => block::run(&verb, &cli.global),
         Verb::Signatures(verb) => signatures::run(&verb, &cli.global),
+        Verb::Config(verb) => config::run(&verb, &cli.global),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("error: {error:#}"));
+            for line in lines(&error) {
+                complain(&format!("error: {line}"));
+            }
             match error.is::<Usage>() {
                 true => ExitCode::from(WRONG_USAGE),
                 false => ExitCode::FAILURE,
@@ -138,6 +164,14 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// What an error says: a line with its whole cause; of a configuration file, one for each mistake.
+fn lines(error: &anyhow::Error) -> Vec<String> {
+    match error.downcast_ref::<Mistakes>() {
+        Some(Mistakes(mistakes)) => mistakes.iter().map(ToString::to_string).collect(),
+        None => vec![format!("{error:#}")],
+    }
+}
+
 /// A line on standard error. Where that is closed, there is nobody to tell.
 fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{}", line.trim_end());
@@ -147,14 +181,6 @@ fn instance_name(text: &str) -> Result<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if text.is_empty() || text.len() > MAX_INSTANCE_NAME || !text.bytes().all(allowed) {
         bail!("a name has 1 to {MAX_INSTANCE_NAME} letters, digits, - and _");
-    }
-    Ok(text.to_owned())
-}
-
-fn interface_name(text: &str) -> Result<String> {
-    let forbidden = |c: char| c == '/' || c.is_whitespace() || c.is_control();
-    if text.is_empty() || text.len() > MAX_INTERFACE_NAME || text.contains(forbidden) {
-        bail!("an interface's name has 1 to {MAX_INTERFACE_NAME} bytes, without blanks and /");
     }
     Ok(text.to_owned())
 }
@@ -216,8 +242,6 @@ mod tests {
     fn wrong_command_lines_are_refused() {
         for line in [
             "",
-            "run",
-            "attach",
             "attach -i",
             "attach -i eth0 --ports 70000",
             "attach -i eth0 --ports 5060-5050",
@@ -251,6 +275,21 @@ mod tests {
             "signatures list --format xml",
             "signatures explain",
             "signatures explain a.pcap --packets 0",
+            "config",
+            "config check a.toml b.toml",
+            "config show a.toml",
+            "config show --format xml",
+            "reload -i eth0",
+            "allow",
+            "allow add",
+            "allow add 192.0.2",
+            "allow add 192.0.2.7/24",
+            "allow add 192.0.2.7 --ttl 1h",
+            "block add 192.0.2.7 --ttl 0s",
+            "block add 192.0.2.7 --ttl soon",
+            "block del",
+            "block list --format xml",
+            "block import",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
             let error = match Cli::try_parse_from(words) {
@@ -264,6 +303,13 @@ mod tests {
     #[test]
     fn right_command_lines_are_taken() {
         for line in [
+            "run",
+            "attach --config edge.toml --state /tmp/state",
+            "config check",
+            "config check edge.toml",
+            "config show --config edge.toml --format json",
+            "reload --name edge",
+            "replay a.pcap --config edge.toml",
             "run -i eth0",
             "run -i eth0 -i eth1 --keep -v",
             "attach -i eth0 --mode skb --ports 5060,any --drop scanners,options --sources 1024",
@@ -279,6 +325,15 @@ mod tests {
             "signatures list --signatures own.toml --format csv",
             "signatures list --name edge --bpffs /tmp/bpf",
             "signatures check own.toml",
+            "allow add 192.0.2.7 2001:db8::/32 --reason trunk",
+            "allow del 192.0.2.7",
+            "allow list --format json",
+            "allow import trunks.txt --reason trunks --replace",
+            "allow export",
+            "block add 192.0.2.0/24 --ttl 7d --reason abuse --state /tmp/state",
+            "block import - --ttl 1h",
+            "block list --format csv",
+            "block export --name edge",
             "signatures explain a.pcap --packets 3 --drop scanners --format json",
             "stats",
             "stats --by source --top 5 --sort last_seen --format csv",

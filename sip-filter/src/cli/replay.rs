@@ -42,6 +42,7 @@ Examples:
   sip-filter replay monday.pcap                       an overview
   sip-filter replay monday.pcap --drop scanners       what would have been dropped
   sip-filter replay monday.pcapng --by source --top 20
+  sip-filter replay monday.pcap --config new.toml     with what a configuration file says
   sip-filter replay monday.pcap --engine host --format json
   zcat monday.pcap.gz | sip-filter replay /dev/stdin")]
 pub(super) struct Args {
@@ -67,8 +68,8 @@ enum Engine {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     args.listing.check()?;
-    let signatures = args.policy.signatures()?;
-    let load = args.policy.load(&signatures, false);
+    let ready = args.policy.ready()?;
+    let load = ready.load(false);
     let file = args.file.display();
     let (input, progress) =
         open(&args.file).with_context(|| format!("cannot read the capture {file}"))?;
@@ -76,7 +77,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .with_context(|| format!("cannot read the capture {file}"))?;
 
     // Told at the end: a line on standard error would break the progress shown there.
-    let mut notes = Vec::new();
+    let mut notes = Vec::from_iter(args.policy.note(&ready));
     let done = args.count(&load, &mut capture, &mut notes);
     progress.finish_and_clear();
     let (counters, replayed) = done?;

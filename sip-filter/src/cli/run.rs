@@ -14,9 +14,15 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::{Global, filter_options::FilterOptions, interface_name, named_once};
+use super::{
+    Global,
+    apply::{self, Applied, Before, apply},
+    filter_options::FilterOptions,
+    given::Given,
+    lines,
+};
 use crate::{
-    kernel::{self, Attached, Filter, Instance, Logger},
+    kernel::{Attached, Filter, Instance, Logger},
     output::{self, Terminal, live, table::thousands},
     stats::{Snapshot, Status, Totals},
 };
@@ -32,8 +38,9 @@ const LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// table, otherwise with a log line a minute if packets arrived. An interrupt (Ctrl-C) or
 /// SIGTERM detaches the filter. What `status` and `stats` show, they show of this filter too.
 ///
-/// Away from a terminal, SIGHUP reads the file of --signatures again: the program is replaced in
-/// place, and a file that cannot be used changes nothing.
+/// Away from a terminal, SIGHUP does what `sip-filter reload` does: it reads the configuration file
+/// and the files that it or the command line names again. The program is replaced in place, and a
+/// file that cannot be used changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Leaves attached: nothing, once it was interrupted or terminated; with --keep, everything.
@@ -45,13 +52,10 @@ RUST_LOG sets what is logged, as in RUST_LOG=warn.
 Examples:
   sip-filter run -i eth0                   watch, drop nothing
   sip-filter run -i eth0 --drop scanners   drop what known scanners send
+  sip-filter run --config edge.toml        as a configuration file says
   sip-filter run -i eth0 -v                log every verdict with its reason
   sip-filter run -i eth0 --keep            watch, and leave the filter there")]
 pub(super) struct Args {
-    /// The interface to attach to; may be given several times
-    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
-    #[arg(value_parser = interface_name)]
-    interfaces: Vec<String>,
     #[command(flatten)]
     filter: FilterOptions,
     /// Leave the filter attached at the end
@@ -64,7 +68,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
-    named_once(&args.interfaces)?;
     let instance = global.instance()?;
     let is_live = io::stdout().is_terminal() && !args.verbose;
     // Lines of the log would break the live table. Our own are enough otherwise, those from
@@ -79,7 +82,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(session(args, &instance, is_live))
+        .block_on(session(args, global, &instance, is_live))
 }
 
 /// What ended the watch.
@@ -90,18 +93,21 @@ enum End {
     DetachedElsewhere,
 }
 
-async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> {
+async fn session(args: &Args, global: &Global, instance: &Instance, is_live: bool) -> Result<()> {
     // Before anything is attached, so that no signal ends the process and leaves it there.
     let mut stop = Stop::new()?;
     let mut reload = Reload::new()?;
-    let Attached {
-        interfaces,
-        notices,
-        logger,
-    } = args
-        .filter
-        .attach(instance, &args.interfaces, args.verbose)?;
-    let names: Vec<_> = interfaces
+    let Applied {
+        attached:
+            Attached {
+                interfaces,
+                notices,
+                logger,
+            },
+        detached: _,
+        policy,
+    } = apply(&args.filter, global, args.verbose, Before::Stays)?;
+    let mut names: Vec<_> = interfaces
         .iter()
         .map(|interface| interface.name.clone())
         .collect();
@@ -114,7 +120,7 @@ async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> 
         for interface in &interfaces {
             log::info!("{}: attached in {} mode", interface.name, interface.mode);
         }
-        log::info!("{}: {}", instance.name(), args.filter.policy());
+        log::info!("{}: {policy}", instance.name());
 
         let mut verdicts = pin!(forward(logger));
         let end = {
@@ -128,13 +134,21 @@ async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> 
                 tokio::select! {
                     () = stop.requested() => break End::Stopped,
                     () = reload.requested() => {
-                        let verbose = args.verbose;
-                        match args.filter.attach(instance, &args.interfaces, verbose) {
-                            Ok(Attached { logger, .. }) => {
-                                verdicts.set(forward(logger));
-                                log::info!("{}: signatures read again", instance.name());
+                        match apply(&args.filter, global, args.verbose, Before::Goes) {
+                            Ok(applied) => {
+                                say_applied(instance, &applied);
+                                let attached = applied.attached;
+                                for interface in attached.interfaces {
+                                    names.push(interface.name);
+                                }
+                                verdicts.set(forward(attached.logger));
                             }
-                            Err(error) => log::error!("{error:#}; what was in force stays"),
+                            Err(error) => {
+                                for line in lines(&error) {
+                                    log::error!("{line}");
+                                }
+                                log::error!("{}: what was in force stays", instance.name());
+                            }
                         }
                     }
                     end = &mut watching => break end?,
@@ -152,13 +166,13 @@ async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> 
             instance.name()
         ),
         Ok((End::Stopped, filter)) => {
-            leave(args, instance, &names, is_live)?;
+            leave(args, global, instance, names, is_live)?;
             // The maps live as long as somebody holds them, so nothing is missing here.
             say(is_live, &summary(&Totals::new(&filter.totals()?)))
         }
         Err(error) => {
             // Why it ends matters more than a second error that follows from the first.
-            if let Err(second) = leave(args, instance, &names, is_live) {
+            if let Err(second) = leave(args, global, instance, names, is_live) {
                 log::error!("{second:#}");
             }
             Err(error)
@@ -166,20 +180,47 @@ async fn session(args: &Args, instance: &Instance, is_live: bool) -> Result<()> 
     }
 }
 
-/// Detaches, or says what stays.
-fn leave(args: &Args, instance: &Instance, names: &[String], is_live: bool) -> Result<()> {
+/// Logs what has come of a reload.
+fn say_applied(instance: &Instance, applied: &Applied) {
+    let Applied {
+        attached,
+        detached,
+        policy,
+    } = applied;
+    for notice in &attached.notices {
+        log::warn!("{notice}");
+    }
+    for interface in detached {
+        log::info!("{}: detached", interface.name);
+    }
+    let name = instance.name();
+    log::info!("{name}: configuration and signatures read again; {policy}");
+}
+
+/// Detaches what was attached here, or what another process's reload has attached since; or says
+/// what stays.
+fn leave(
+    args: &Args,
+    global: &Global,
+    instance: &Instance,
+    mut names: Vec<String>,
+    is_live: bool,
+) -> Result<()> {
+    let name = instance.name();
+    if let Ok(Some(given)) = Given::read(&global.state, name) {
+        names.extend(given.from_file);
+    }
     if args.keep {
-        let names = names.join(", ");
-        let name = instance.name();
+        let names = apply::attached_of(instance, &names)?.join(", ");
         return say(
             is_live,
             &format!("{names}: stays attached; `sip-filter detach --name {name}` takes it off"),
         );
     }
-    for interface in kernel::detach(instance, Some(names))? {
+    for interface in apply::take_off(instance, &names)? {
         say(is_live, &format!("{}: detached", interface.name))?;
     }
-    Ok(())
+    Given::detached(&global.state, name, &names, !instance.dir().exists())
 }
 
 /// A line where the operator looks: below the live table, or in the log.
@@ -214,7 +255,7 @@ impl Stop {
     }
 }
 
-/// The signal that asks to read the signatures again: SIGHUP, for a service. On a terminal it says
+/// The signal that asks to read the configuration again: SIGHUP, for a service. On a terminal it says
 /// that the terminal has gone, and ends the process as it always does.
 struct Reload(Option<Signal>);
 

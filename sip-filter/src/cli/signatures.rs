@@ -132,7 +132,7 @@ pub(super) fn run(verb: &Verb, global: &Global) -> Result<()> {
         Verb::List(options) => list(options, global),
         Verb::Explain(options) => explain(options),
         Verb::Check { file } => {
-            let signatures = Signatures::with_own(file)?;
+            let signatures = Signatures::with_own(&[file])?;
             let own = signatures.list.iter().filter(|one| one.own).count();
             let tools: BTreeSet<_> = signatures.list.iter().map(|one| &one.tool).collect();
             let line = format!(
@@ -153,8 +153,11 @@ fn explain(options: &Explain) -> Result<()> {
             "explain prints a table or json: csv is for lists".to_owned()
         ));
     }
-    let signatures = options.policy.signatures()?;
-    let load = options.policy.load(&signatures, false);
+    let ready = options.policy.ready()?;
+    if let Some(note) = options.policy.note(&ready) {
+        complain(&format!("note: {note}"));
+    }
+    let load = ready.load(false);
     let mut explainer = Explainer::new(&load, options.packets.get())?;
     let file = options.file.display();
     let bytes = fs::read(&options.file).with_context(|| format!("cannot read {file}"))?;
@@ -229,7 +232,7 @@ fn describe(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
 
 fn list(options: &List, global: &Global) -> Result<()> {
     let signatures = match &options.signatures {
-        Some(file) => Signatures::with_own(file)?,
+        Some(file) => Signatures::with_own(&[file])?,
         None => Signatures::built_in()?,
     };
     let hits = hits(global)?;

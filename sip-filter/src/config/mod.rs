@@ -3,6 +3,13 @@
 //! Each type parses with a message that names the offending part and what is allowed, and
 //! prints itself in one canonical form. Nothing here touches the kernel.
 
+pub mod configuration;
 pub mod drop;
+pub mod file;
+pub mod interface;
+mod meant;
+pub mod mode;
 pub mod ports;
+pub mod prefix;
 pub mod signatures;
+pub mod span;

@@ -25,6 +25,17 @@ pub struct Ports {
     pub any: bool,
 }
 
+impl Ports {
+    /// What [`DEFAULT`] says.
+    pub fn usual() -> Self {
+        let mut set = Box::new(PortSet::EMPTY);
+        for port in (5060..=5100).chain([6060]) {
+            set.insert(port);
+        }
+        Self { set, any: false }
+    }
+}
+
 impl FromStr for Ports {
     type Err = anyhow::Error;
 

@@ -13,7 +13,7 @@ use aya::programs::{
 use super::{
     Instance, Interface, Load, Loaded, Logger, Mode,
     interface::{self, AttachedMode, XdpProgram},
-    preflight, syscall,
+    lists, load, preflight, syscall,
 };
 
 /// What was attached.
@@ -29,7 +29,8 @@ pub struct Attached {
 /// Loads the program, attaches it to the interfaces and pins everything.
 ///
 /// Where the instance is attached already, its maps are adopted and the program is replaced in
-/// place on all of its interfaces, without a packet passing unfiltered between the two.
+/// place on all of its interfaces, without a packet passing unfiltered between the two. Lists that
+/// have changed are in force with it, not before and not after.
 ///
 /// # Errors
 ///
@@ -38,7 +39,7 @@ pub fn attach(
     instance: &Instance,
     interfaces: &[String],
     mode: Mode,
-    load: &Load<'_>,
+    with: &Load<'_>,
 ) -> Result<Attached> {
     preflight::attach(instance.bpffs())?;
     let wanted = interfaces
@@ -58,8 +59,8 @@ pub fn attach(
         is_armed: true,
     };
 
-    let mut loaded = Loaded::new(load, Some(instance))?;
-    let logger = match load.verbose {
+    let mut loaded = Loaded::new(with, Some(instance))?;
+    let logger = match with.verbose {
         true => Some(Logger::new(&mut loaded.ebpf)?),
         false => None,
     };
@@ -76,14 +77,23 @@ pub fn attach(
         }
         undo.links.push(*ifindex);
     }
+    let has_new_lists = loaded.has_new_lists();
+    if has_new_lists {
+        loaded.pin_lists_beside(instance)?;
+        lists::unsettle(instance)?;
+    }
     // Last, so that what fails before leaves the running program as it is.
+    let program = loaded.program_mut()?;
     for path in instance.links()? {
         replace(program, &path)?;
     }
     undo.is_armed = false;
     let id = program.info()?.id();
+    if has_new_lists {
+        load::replace_pinned_lists(instance)?;
+    }
     // Not before it is true, for another process may ask at any moment.
-    loaded.write_settings(load)?;
+    loaded.write_settings(with)?;
     Ok(Attached {
         interfaces: wanted
             .iter()
@@ -304,6 +314,9 @@ impl Drop for Undo<'_> {
     fn drop(&mut self) {
         if !self.is_armed {
             return;
+        }
+        if let Err(error) = load::forget_lists_beside(self.instance) {
+            log::error!("{error:#}");
         }
         for ifindex in &self.links {
             if let Err(error) = unpin_link(&self.instance.link(*ifindex)) {

@@ -80,6 +80,17 @@ impl Instance {
         list(&self.dir)
     }
 
+    /// Removes a map's pin, if it is there; who has opened the map keeps it.
+    pub(super) fn unpin(&self, map: &str) -> Result<()> {
+        let pin = self.map(map);
+        match fs::remove_file(&pin) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", pin.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Creates the folder; whether it was not there before.
     pub(super) fn create(&self) -> Result<bool> {
         if let Some(parent) = self.dir.parent() {

@@ -1,6 +1,6 @@
 //! Loading: the object, its globals and its maps, up to a program that can be attached.
 
-use std::{io, ops::RangeInclusive, os::fd::AsFd, path::PathBuf, time::SystemTime};
+use std::{fs, io, ops::RangeInclusive, os::fd::AsFd, path::PathBuf, time::SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
@@ -17,8 +17,12 @@ use sip_filter_common::{
     verdict::DropSet,
 };
 
-use super::{Instance, preflight, syscall};
-use crate::config::signatures::Signatures;
+use super::{
+    Instance,
+    lists::{self, ListMaps, map_data},
+    preflight, syscall,
+};
+use crate::{config::signatures::Signatures, lists::Lists};
 
 /// The program and its maps, built for BPF by `cargo xtask build`.
 static OBJECT: &[u8] = include_bytes_aligned!(env!("SIP_FILTER_EBPF_OBJECT"));
@@ -49,6 +53,8 @@ pub struct Load<'a> {
     pub rules: &'a Rules,
     /// How many addresses and how many prefixes of each list there is room for.
     pub entries: u32,
+    /// Who is in the allow list and in the block list.
+    pub lists: &'a Lists,
     /// How many sources may be blocked at once for what they sent.
     pub bans: u32,
     /// Whether each verdict is logged.
@@ -56,7 +62,7 @@ pub struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    /// Watches these ports, drops nothing, and has no rules but names.
+    /// Watches these ports, drops nothing, and has no lists and no rules but names.
     pub fn new(ports: &'a PortSet, signatures: &'a Signatures) -> Self {
         Self {
             drop: DropSet::NOTHING,
@@ -66,6 +72,7 @@ impl<'a> Load<'a> {
             signatures,
             rules: &Rules::NONE,
             entries: abi::DEFAULT_ENTRIES,
+            lists: Lists::EMPTY,
             bans: abi::DEFAULT_BANS,
             verbose: false,
         }
@@ -81,7 +88,12 @@ pub struct Loaded {
     attached_at: Option<u64>,
     /// What the signatures' numbers mean once it is in force.
     numbers: Vec<SignatureNumber>,
+    /// Whether it has list maps of its own, which are to take the place of those that are pinned.
+    has_new_lists: bool,
 }
+
+/// What a pin's name ends with until it may take the place of another.
+const BESIDE: &str = "-new";
 
 impl Loaded {
     /// Loads the program with maps of its own.
@@ -98,10 +110,21 @@ impl Loaded {
 
     /// Loads the program with the instance's maps: those that are pinned, and new ones, pinned
     /// too, where there are none.
+    ///
+    /// Where the lists differ from those in force, or the room for them does, their maps are new and
+    /// pinned nowhere: see [`Loaded::pin_lists_beside`].
     pub(super) fn new(load: &Load<'_>, instance: Option<&Instance>) -> Result<Self> {
+        load.lists.size().fits(load.entries)?;
         let adopted = instance.map(pinned_settings).transpose()?.flatten();
         if let Some(settings) = adopted {
             check_layout(&settings, load)?;
+        }
+        if let (Some(instance), Some(settings)) = (instance, adopted)
+            && settings.rules.uses == 0
+            && load.rules.uses != 0
+        {
+            // The running program asks nothing of senders, so their map was made for next to none.
+            instance.unpin(map::SENDERS)?;
         }
         let (known_tools, known_numbers) = match (instance, adopted) {
             (Some(instance), Some(_)) => (
@@ -126,9 +149,18 @@ impl Loaded {
         } else {
             LOG_NOTHING
         };
-        let pins: Vec<(&str, PathBuf)> = instance
+        let mut pins: Vec<(&str, PathBuf)> = instance
             .map(|instance| map::PINNED.map(|name| (name, instance.map(name))).into())
             .unwrap_or_default();
+        let keeps_lists = adopted.is_some_and(|settings| {
+            settings.version == abi::VERSION
+                && settings.lists == load.lists.generation
+                && settings.entries == load.entries
+        });
+        let has_new_lists = adopted.is_some() && !keeps_lists;
+        if has_new_lists {
+            pins.retain(|(name, _)| !map::LISTS.contains(name));
+        }
         let mut loader = EbpfLoader::new();
         loader
             .override_global(global::DROP_SET, &drop_set, true)
@@ -156,6 +188,11 @@ impl Loaded {
             "cannot create the maps; is a limit on locked memory in the way (ulimit -l)?",
         )?;
         write_array::<ToolName>(&mut ebpf, map::TOOLS, &tools)?;
+        if !keeps_lists {
+            let before = instance.filter(|_| has_new_lists).map(lists::pinned);
+            let before = before.transpose()?.flatten();
+            ListMaps::of(&ebpf)?.fill(load.lists, before.as_ref())?;
+        }
         let numbers = renumber(known_numbers, load.signatures, &numbers, &hits(&ebpf)?);
         let attached_at = adopted
             .map(|settings| settings.attached_at)
@@ -164,6 +201,7 @@ impl Loaded {
             ebpf,
             attached_at,
             numbers,
+            has_new_lists,
         };
         loaded.program_mut()?.load().map_err(refused)?;
         Ok(loaded)
@@ -216,7 +254,7 @@ impl Loaded {
             sources: load.sources,
             entries: load.entries,
             bans: load.bans,
-            lists: 0,
+            lists: load.lists.generation,
             rules: *load.rules,
             attached_at: self.attached_at.unwrap_or_else(now),
             ports: *load.ports,
@@ -229,6 +267,23 @@ impl Loaded {
         map.set(0, settings, 0).context("cannot write the settings")
     }
 
+    /// Whether it has list maps of its own.
+    pub(super) fn has_new_lists(&self) -> bool {
+        self.has_new_lists
+    }
+
+    /// Pins list maps of its own beside those that they are to replace.
+    pub(super) fn pin_lists_beside(&self, instance: &Instance) -> Result<()> {
+        forget_lists_beside(instance)?;
+        for name in map::LISTS {
+            let pin = instance.map(&beside(name));
+            map_data(&self.ebpf, name)?
+                .pin(&pin)
+                .with_context(|| format!("cannot pin {}", pin.display()))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn program_mut(&mut self) -> Result<&mut Xdp> {
         let program = self
             .ebpf
@@ -236,6 +291,34 @@ impl Loaded {
             .context("the object holds no program")?;
         Ok(program.try_into()?)
     }
+}
+
+/// Puts the pins of new list maps in the place of the old ones.
+pub(super) fn replace_pinned_lists(instance: &Instance) -> Result<()> {
+    for name in map::LISTS {
+        let (from, to) = (instance.map(&beside(name)), instance.map(name));
+        fs::rename(&from, &to)
+            .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
+    }
+    Ok(())
+}
+
+/// Removes the pins of new list maps that have not replaced others.
+pub(super) fn forget_lists_beside(instance: &Instance) -> Result<()> {
+    for name in map::LISTS {
+        let pin = instance.map(&beside(name));
+        match fs::remove_file(&pin) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", pin.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn beside(name: &str) -> String {
+    format!("{name}{BESIDE}")
 }
 
 /// Why the kernel refused the program, without the verifier's log of thousands of lines.
@@ -327,6 +410,14 @@ fn check_layout(settings: &Settings, load: &Load<'_>) -> Result<()> {
              attach with --sources {} to keep its counters, or detach it first",
             settings.sources,
             settings.sources
+        );
+    }
+    if settings.bans != load.bans {
+        bail!(
+            "the running filter was made with bans = {} under [sizes], not {}; \
+             leave it so, or detach the filter first",
+            settings.bans,
+            load.bans
         );
     }
     Ok(())

@@ -9,6 +9,7 @@ mod events;
 mod filter;
 mod instance;
 mod interface;
+mod lists;
 mod load;
 mod logger;
 mod preflight;
@@ -20,9 +21,10 @@ pub use events::{Blocked, Events};
 pub use filter::Filter;
 pub use instance::{Instance, instances};
 pub use interface::{AttachedMode, Interface};
+pub use lists::{Held, RunningLists};
 pub use load::{Load, Loaded, TEST_RUN_LENGTHS};
 pub use logger::Logger;
-pub use syscall::monotonic_ns;
+pub use syscall::{monotonic_ns, random};
 
 /// How the operator asked to attach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -142,6 +142,90 @@ pub(super) fn lookup<K: aya::Pod, V: aya::Pod>(
     }
 }
 
+/// The key that follows in a map, or its first one (BPF_MAP_GET_NEXT_KEY); none after the last.
+pub(super) fn next_key<K: aya::Pod>(
+    map: BorrowedFd<'_>,
+    after: Option<&K>,
+) -> io::Result<Option<K>> {
+    // SAFETY: `Pod` types are valid for every bit pattern.
+    let mut next: K = unsafe { mem::zeroed() };
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = after.map_or(0, |key| &raw const *key as u64);
+    attr.__bindgen_anon_2.__bindgen_anon_1.next_key = &raw mut next as u64;
+    match bpf(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attr) {
+        Ok(_) => Ok(Some(next)),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the kernel answers where a kind of map knows no batches: ENOTSUPP, which is its own and
+/// which libc does not name (include/linux/errno.h).
+const NO_BATCHES: i32 = 524;
+
+/// Writes entries of a map, new ones and those that are there (BPF_MAP_UPDATE_BATCH, or
+/// BPF_MAP_UPDATE_ELEM where the kernel knows no batches for such maps).
+pub(super) fn update_all<K: aya::Pod, V: aya::Pod>(
+    map: BorrowedFd<'_>,
+    entries: &[(K, V)],
+) -> io::Result<()> {
+    let mut knows_batches = true;
+    for some in entries.chunks(BATCH) {
+        let keys: Vec<K> = some.iter().map(|(key, _)| *key).collect();
+        let values: Vec<V> = some.iter().map(|(_, value)| *value).collect();
+        let mut done = 0;
+        while knows_batches && done < some.len() {
+            // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+            let mut attr: bpf_attr = unsafe { mem::zeroed() };
+            attr.batch.map_fd = map.as_raw_fd() as u32;
+            attr.batch.keys = keys[done..].as_ptr() as u64;
+            attr.batch.values = values[done..].as_ptr() as u64;
+            attr.batch.count = (some.len() - done) as u32;
+            match bpf(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr) {
+                Ok(_) => done = some.len(),
+                Err(error) => match error.raw_os_error() {
+                    Some(NO_BATCHES | libc::EINVAL | libc::EOPNOTSUPP) => knows_batches = false,
+                    // SAFETY: the kernel sets the count to what it has written.
+                    Some(libc::EINTR) => done += unsafe { attr.batch.count } as usize,
+                    _ => return Err(error),
+                },
+            }
+        }
+        for (key, value) in &some[done..] {
+            update(map, key, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes one entry of a map (BPF_MAP_UPDATE_ELEM).
+pub(super) fn update<K: aya::Pod, V: aya::Pod>(
+    map: BorrowedFd<'_>,
+    key: &K,
+    value: &V,
+) -> io::Result<()> {
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = &raw const *key as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = &raw const *value as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
+}
+
+/// Removes an entry of a map, if it is there (BPF_MAP_DELETE_ELEM).
+pub(super) fn delete<K: aya::Pod>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = &raw const *key as u64;
+    match bpf(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr) {
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// bpf(2).
 fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     // SAFETY: `attr` is a whole `bpf_attr`, whose pointers the callers keep alive.
@@ -169,4 +253,20 @@ pub fn monotonic_ns() -> u64 {
     // SAFETY: `now` is a valid place for the answer; this clock is always there.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// A random number that nobody can guess, and never 0.
+///
+/// # Errors
+///
+/// When the kernel has none to give.
+pub fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    // SAFETY: `bytes` is a valid place for as many bytes as it has.
+    let read = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    // So few bytes come whole or not at all (getrandom(2)).
+    if read != bytes.len() as isize {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(u64::from_ne_bytes(bytes).max(1))
 }

@@ -14,6 +14,7 @@ use toml::{
 };
 
 use super::{MAX_TOOL_NAME, Mark, Part, Place, Signature};
+use crate::config::meant::meant;
 
 /// The only table of a file.
 const SIGNATURE: &str = "signature";
@@ -94,26 +95,6 @@ pub(super) fn read(text: &str, own: bool) -> Result<Vec<Entry>> {
 
 fn not_a_list(line: usize) -> anyhow::Error {
     anyhow!("line {line}: `{SIGNATURE}` is a list: each entry begins with `[[{SIGNATURE}]]`")
-}
-
-/// What of these may have been meant, or which there are, as the end of an error.
-pub(super) fn meant(written: &str, names: &[&str]) -> String {
-    let written = written.to_ascii_lowercase();
-    let distance = |name: &str| strsim::osa_distance(&written, &name.to_ascii_lowercase());
-    // A letter that is missing, changed, or has changed places; more of them in longer words.
-    let likely = |distance: usize| distance <= 1 + written.chars().count() / 4;
-    let nearest = names.iter().min_by_key(|name| distance(name));
-    match nearest {
-        Some(name) if likely(distance(name)) => format!("; do you mean `{name}`?"),
-        _ => format!("; there {}", there_are(names)),
-    }
-}
-
-fn there_are(names: &[&str]) -> String {
-    match names {
-        [name] => format!("is `{name}`"),
-        names => format!("are {}", names.join(", ")),
-    }
 }
 
 /// The keys of an entry.

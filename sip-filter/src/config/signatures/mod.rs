@@ -22,6 +22,7 @@ use sip_filter_common::{
     tool::{Found, Kind},
 };
 
+use super::meant::meant;
 use file::Entry;
 
 /// The set that the loader carries inside itself.
@@ -212,36 +213,83 @@ impl Signatures {
         Ok(signatures)
     }
 
-    /// The built-in set with an operator's own file before it: for each tool and field that the
-    /// file names, what it says holds in place of what is built in, and so does the tool's kind.
+    /// The built-in set with an operator's own files before it: for each tool and field that the
+    /// files name, what they say holds in place of what is built in, and so does the tool's kind.
     ///
     /// # Errors
     ///
-    /// As [`Signatures::parse`], and when the two together do not fit the table; the message names
-    /// the file.
-    pub fn with_own(path: &Path) -> Result<Self> {
-        let own = || Self::with(&fs::read_to_string(path)?);
-        own().with_context(|| format!("the signature file {}", path.display()))
+    /// As [`Signatures::parse`], and when all of them together do not fit the table; the message
+    /// names the file.
+    pub fn with_own<P: AsRef<Path>>(paths: &[P]) -> Result<Self> {
+        let mut files = Vec::new();
+        for path in paths {
+            let path = path.as_ref();
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("the signature file {}", path.display()))?;
+            files.push((path.display().to_string(), text));
+        }
+        let files: Vec<_> = files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect();
+        Self::with(&files)
     }
 
-    /// [`Signatures::with_own`] of a file's text.
-    fn with(text: &str) -> Result<Self> {
+    /// [`Signatures::with_own`] of files' names and texts.
+    fn with(files: &[(&str, &str)]) -> Result<Self> {
         let built_in = Self::built_in()?.list;
         let mut signatures = Self::default();
-        // A tool and what of it is taken from the file; nothing means everything.
+        // A tool and what of it is taken from the files; nothing means everything.
         let mut replaced: Vec<(String, Option<Part>)> = Vec::new();
-        for entry in file::read(text, true)? {
-            match entry {
-                Entry::Signature(signature) => {
-                    replaced.push((signature.tool.clone(), Some(signature.part())));
-                    signatures.push(signature)?;
+        // Where in the list the signatures of each file begin.
+        let mut begins: Vec<(usize, &str)> = Vec::new();
+        for (path, text) in files {
+            begins.push((signatures.list.len(), path));
+            let mut read = || -> Result<()> {
+                for entry in file::read(text, true)? {
+                    match entry {
+                        Entry::Signature(signature) => {
+                            replaced.push((signature.tool.clone(), Some(signature.part())));
+                            signatures.push_beside(signature, &begins)?;
+                        }
+                        Entry::Disabled { place, tool, part } => {
+                            is_built_in(&built_in, &tool, part)
+                                .with_context(|| place.name(&tool, None))?;
+                            replaced.push((tool, part));
+                        }
+                    }
                 }
-                Entry::Disabled { place, tool, part } => {
-                    is_built_in(&built_in, &tool, part).with_context(|| place.name(&tool, None))?;
-                    replaced.push((tool, part));
-                }
-            }
+                Ok(())
+            };
+            read().with_context(|| format!("the signature file {path}"))?;
         }
+        let names: Vec<_> = files.iter().map(|(path, _)| *path).collect();
+        signatures
+            .add_built_in(built_in, &replaced)
+            .with_context(|| format!("the signature file {}", names.join(", ")))?;
+        Ok(signatures)
+    }
+
+    /// Adds a signature of the last of several files, which begin at these places of the list.
+    fn push_beside(&mut self, signature: Signature, begins: &[(usize, &str)]) -> Result<()> {
+        for files in begins.windows(2) {
+            let ((from, path), (to, _)) = (files[0], files[1]);
+            contradiction(&self.list[from..to], &signature)
+                .with_context(|| format!("{}, beside {path}", signature.name()))?;
+        }
+        let last = begins.last().map_or(0, |(from, _)| *from);
+        contradiction(&self.list[last..], &signature).with_context(|| signature.name())?;
+        self.list.push(signature);
+        Ok(())
+    }
+
+    /// Adds the built-in ones but for what is replaced.
+    fn add_built_in(
+        &mut self,
+        built_in: Vec<Signature>,
+        replaced: &[(String, Option<Part>)],
+    ) -> Result<()> {
+        let signatures = self;
         let own = signatures.list.len();
         for mut signature in built_in {
             let is_it = |(tool, part): &(String, Option<Part>)| {
@@ -274,7 +322,7 @@ impl Signatures {
             );
         }
         signatures.table(&[])?;
-        Ok(signatures)
+        Ok(())
     }
 
     /// Adds a signature, unless it and one of those before it cannot both hold.
@@ -377,7 +425,7 @@ fn is_built_in(built_in: &[Signature], tool: &str, part: Option<Part>) -> Result
         names.dedup();
         bail!(
             "there is no built-in signature of `{tool}`{}",
-            file::meant(tool, &names)
+            meant(tool, &names)
         );
     }
     if let Some(part) = part
@@ -832,7 +880,7 @@ mod tests {
 
     /// The signatures of a tool in the built-in set with an own file before it.
     fn of_tool(own: &str, tool: &str) -> Vec<Signature> {
-        let list = Signatures::with(own).unwrap().list;
+        let list = Signatures::with(&[("own.toml", own)]).unwrap().list;
         list.into_iter().filter(|one| one.tool == tool).collect()
     }
 
@@ -915,7 +963,10 @@ mod tests {
             ),
             (many, &too_many),
         ] {
-            let error = format!("{:#}", Signatures::with(&own).unwrap_err());
+            let error = format!(
+                "{:#}",
+                Signatures::with(&[("own.toml", own.as_str())]).unwrap_err()
+            );
             assert!(error.contains(named), "{error}");
             assert!(!error.contains('\n'), "{error}");
         }

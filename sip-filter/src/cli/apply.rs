@@ -1,0 +1,150 @@
+//! Putting a configuration in force: for `attach`, for `run`, and for either again.
+
+use anyhow::{Context, Result};
+
+use super::{
+    Global,
+    filter_options::{FilterOptions, Ready},
+    given::Given,
+};
+use crate::{
+    config::configuration::{Configuration, Origin},
+    kernel::{self, Attached, Filter, Instance, Interface, Load},
+    lists::{self, Lists, Writing},
+};
+
+/// What was put in force.
+pub(super) struct Applied {
+    /// What was attached; its notices say all that the operator should know.
+    pub attached: Attached,
+    /// What it was taken off, since the configuration file does not name it any more.
+    pub detached: Vec<Interface>,
+    /// What is in force, in words.
+    pub policy: String,
+}
+
+/// What the interfaces that only the file before named have come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// They stay: this is another command that adds to what is there.
+    Stays,
+    /// The filter is taken off them: the file is what counts.
+    Goes,
+}
+
+/// Attaches the filter as the file and the options say, pins it, and keeps what it was given.
+///
+/// # Errors
+///
+/// When anything is wrong; what was in force stays then.
+pub(super) fn apply(
+    options: &FilterOptions,
+    global: &Global,
+    verbose: bool,
+    before: Before,
+) -> Result<Applied> {
+    let instance = global.instance()?;
+    // What is kept of them is read in other folders.
+    let options = &options.with_absolute_paths()?;
+    let configuration = options.configuration()?;
+    let running = Filter::open(&instance).ok();
+    let known = match &running {
+        // What cannot be read is written anew.
+        Some(_) => Given::read(&global.state, instance.name()).unwrap_or(None),
+        None => None,
+    };
+    let ready = Ready::new(configuration, seed(running.as_ref())?)?;
+    let configuration = &ready.configuration;
+    let interfaces = &configuration.interfaces;
+    // Nobody changes the lists until they are in force; where nothing was ever listed, nothing is
+    // kept, and whoever lists something meanwhile is asked afterwards.
+    let mut writing = match ready.entries.is_empty() {
+        true => Writing::open_existing(&global.state, instance.name())?,
+        false => Some(Writing::open(&global.state, instance.name())?),
+    };
+    if let Some(writing) = &mut writing {
+        writing.set_config(&ready.entries)?;
+    }
+    let lists = writing.as_ref().map(Writing::lists).transpose()?;
+    let load = Load {
+        lists: lists.as_ref().unwrap_or(Lists::EMPTY),
+        ..ready.load(verbose)
+    };
+    let mut attached = kernel::attach(&instance, &interfaces.value, ready.mode(), &load)?;
+    match &mut writing {
+        Some(writing) => writing.commit()?,
+        None => lists::catch_up(&global.state, &instance)?,
+    }
+    attached.notices.extend(options.note(&ready));
+
+    let mut from_file = known.map_or_else(Vec::new, |known| known.from_file);
+    let mut detached = Vec::new();
+    if before == Before::Goes {
+        from_file.retain(|name| !interfaces.value.contains(name));
+        match take_off(&instance, &from_file) {
+            Ok(interfaces) => detached = interfaces,
+            Err(error) => attached.notices.push(format!("{error:#}")),
+        }
+        from_file.clear();
+    }
+    if matches!(interfaces.origin, Origin::Line(_)) {
+        for name in &interfaces.value {
+            if !from_file.contains(name) {
+                from_file.push(name.clone());
+            }
+        }
+    }
+    if let Err(error) = keep(options, global, &instance, configuration, from_file) {
+        attached.notices.push(format!(
+            "{error:#}; `config show` and `reload` will not know what the filter was given: name \
+             another folder with --state"
+        ));
+    }
+    Ok(Applied {
+        attached,
+        detached,
+        policy: ready.policy(),
+    })
+}
+
+/// What makes the program's hashes unpredictable. A filter that runs keeps its own, so that what it
+/// has counted by them stays valid.
+fn seed(running: Option<&Filter>) -> Result<u64> {
+    let settings = running.and_then(|filter| filter.settings().ok());
+    match settings.map(|settings| settings.rules.seed) {
+        Some(seed) if seed != 0 => Ok(seed),
+        _ => kernel::random().context("the kernel has no random number"),
+    }
+}
+
+/// Those of the interfaces to which the filter is attached.
+pub(super) fn attached_of(instance: &Instance, names: &[String]) -> Result<Vec<String>> {
+    let attached = Filter::open(instance)?.interfaces()?;
+    let attached = attached.into_iter().map(|interface| interface.name);
+    Ok(attached.filter(|name| names.contains(name)).collect())
+}
+
+/// Detaches the filter from those of the interfaces to which it is attached.
+pub(super) fn take_off(instance: &Instance, names: &[String]) -> Result<Vec<Interface>> {
+    let attached = attached_of(instance, names)?;
+    match attached.is_empty() {
+        true => Ok(Vec::new()),
+        false => kernel::detach(instance, Some(&attached)),
+    }
+}
+
+fn keep(
+    options: &FilterOptions,
+    global: &Global,
+    instance: &Instance,
+    configuration: &Configuration,
+    from_file: Vec<String>,
+) -> Result<()> {
+    let given = Given {
+        program: Filter::open(instance)?.program_id()?,
+        from_file,
+        options: options.clone(),
+        in_force: configuration.rows(),
+    };
+    given.write(&global.state, instance.name())
+}
