@@ -171,9 +171,10 @@ mod tests {
     use std::boxed::Box;
 
     fn address(text: &str) -> Address {
-        let octets = match text.parse().unwrap() {
-            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-            IpAddr::V6(address) => address.octets(),
+        let octets = match text.parse() {
+            Ok(IpAddr::V4(address)) => address.to_ipv6_mapped().octets(),
+            Ok(IpAddr::V6(address)) => address.octets(),
+            Err(error) => panic!("{text}: {error}"),
         };
         Address::from_octets(octets)
     }

@@ -29,10 +29,7 @@ use sip_filter::{
     },
     kernel::{Filter, Load, Loaded},
 };
-use sip_filter_common::{
-    abi::{DEFAULT_SOURCES, ToolName},
-    verdict::DropSet,
-};
+use sip_filter_common::{abi::ToolName, verdict::DropSet};
 use sip_filter_tests::{
     hostile,
     kernel::tool_between,

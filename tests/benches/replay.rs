@@ -18,7 +18,7 @@ use sip_filter::{
     kernel::Load,
     replay::{Engine, Host, Kernel, replay},
 };
-use sip_filter_common::{abi::DEFAULT_SOURCES, verdict::DropSet};
+use sip_filter_common::verdict::DropSet;
 use sip_filter_tests::{
     capture::{ETHERNET, Pcap},
     messages::{CRLF_CRLF, INVITE, OK, RTP, SVMAP},

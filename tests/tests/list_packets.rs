@@ -83,6 +83,9 @@ fn outcome(program: &Program, source: IpAddr, payload: &[u8]) -> Outcome {
     outcome
 }
 
+/// What it is, the entries, and what becomes of packets from some sources.
+type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, Outcome)]);
+
 #[test]
 fn who_is_listed_is_allowed_or_blocked() {
     use Outcome::{Allowed, Blocked, Passed};
@@ -91,7 +94,7 @@ fn who_is_listed_is_allowed_or_blocked() {
         .collect();
     let mut nested: Vec<&str> = nested.iter().map(String::as_str).collect();
     nested.push("block 192.0.2.0/24");
-    let table: &[(&str, &[&str], &[(&str, Outcome)])] = &[
+    let table: &[Row<'_>] = &[
         ("nothing is listed", &[], &[("192.0.2.7", Passed)]),
         (
             "a blocked address",

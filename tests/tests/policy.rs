@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +16,6 @@ use sip_filter::{
     stats::{Clock, Snapshot, WallTime},
 };
 use sip_filter_common::{
-    abi::Address,
     rules::{Behaviour, Escalation, Limit, Rules, TICK_BITS, Threshold},
     sender::{HOST_BITS, USER_BITS},
     sip::MessageClass,
@@ -625,7 +625,7 @@ fn escalating(by: u32, drops: bool) -> Rules {
     Rules {
         escalation: Escalation {
             after: 5,
-            within: (600 * SECOND >> TICK_BITS) as u32,
+            within: threshold(600 * SECOND, 0).window,
             length: 3600 * SECOND,
             by,
             drops: drops.into(),
@@ -721,11 +721,9 @@ fn a_million_random_sources_push_no_recognised_scanner_out() {
         frame[SOURCE..SOURCE + 4].copy_from_slice(&address.to_be_bytes());
         program.repeat(&frame, 1);
     }
-    let octets = PHONE.parse::<std::net::Ipv4Addr>().unwrap().octets();
-    let phone = Address::from_ipv4(u32::from_ne_bytes(octets));
-    let sources = program.filter().sources().unwrap();
-    let scanner = sources.iter().find(|(source, _)| *source == phone);
-    let Some((_, count)) = scanner else {
+    let sources = program.counts().sources;
+    let phone: IpAddr = PHONE.parse().unwrap_or_else(|error| panic!("{error}"));
+    let Some(count) = sources.get(&phone) else {
         panic!("the scanner is gone from {} sources", sources.len());
     };
     assert_eq!(count.packets(), 3);

@@ -587,12 +587,12 @@ pub(crate) mod tests {
         let mut tool_counts = ToolCounts {
             tools: [Default::default(); abi::MAX_TOOLS],
         };
-        tool_counts.tools[0] = abi::ToolCount {
+        tool_counts.tools[0] = ToolCount {
             packets: 40,
             dropped: 0,
             would_drop: 40,
         };
-        tool_counts.tools[2] = abi::ToolCount {
+        tool_counts.tools[2] = ToolCount {
             packets: 1_234_570,
             dropped: 1_234_570,
             would_drop: 0,
