@@ -183,6 +183,16 @@ impl Rules {
         seed: 0,
     };
 
+    /// What a source in the block list meets.
+    #[inline(always)]
+    pub fn met_by_block(&self) -> Met {
+        if self.block_drops != 0 {
+            Met::BLOCKED
+        } else {
+            Met::WOULD_BLOCK
+        }
+    }
+
     /// The longest jiffy, in nanoseconds: kernels count 100 to 1000 a second.
     const JIFFY: u64 = 10_000_000;
 

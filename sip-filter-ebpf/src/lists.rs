@@ -106,7 +106,7 @@ fn listed(source: &Address, now: u64) -> Met {
     };
     // SAFETY: as above; other CPUs add to it too.
     unsafe { add(&raw mut (*listed).dropped, 1) };
-    policy::met_by_block()
+    policy::rules().met_by_block()
 }
 
 /// A [`Key`] on the stack, where the verifier wants each access aligned.

@@ -73,16 +73,6 @@ pub fn escalates() -> bool {
     uses() & Rules::ESCALATION != 0
 }
 
-/// What a source in the block list meets.
-#[inline(always)]
-pub fn met_by_block() -> Met {
-    if rules().block_drops != 0 {
-        Met::BLOCKED
-    } else {
-        Met::WOULD_BLOCK
-    }
-}
-
 /// Whether the tool that was recognised is reason enough to drop.
 #[inline(always)]
 pub fn drops_for_its_tool(found: &Classification) -> bool {

@@ -103,7 +103,7 @@ pub(super) fn apply(
     Ok(Applied {
         attached,
         detached,
-        policy: ready.policy(),
+        policy: ready.policy(load.lists),
     })
 }
 

@@ -83,7 +83,11 @@ pub(super) fn run(verb: &Verb, global: &Global) -> Result<()> {
 
 fn check(file: &Path) -> Result<()> {
     let ready = Ready::new(file::read(file)?, 0)?;
-    let line = format!("{}: can be used; {}", file.display(), ready.policy());
+    let line = format!(
+        "{}: can be used; {}",
+        file.display(),
+        ready.policy(&ready.lists)
+    );
     output::print(|out| writeln!(out, "{line}"))
 }
 

@@ -22,7 +22,7 @@ use crate::{
         signatures::Signatures,
     },
     kernel::{self, Load},
-    lists::{self, ConfigEntry, Lists},
+    lists::{self, ConfigEntry, List, Lists},
     stats::policy,
 };
 
@@ -162,7 +162,8 @@ pub(super) struct Ready {
     pub(super) entries: Vec<ConfigEntry>,
     signatures: Signatures,
     rules: Rules,
-    lists: Lists,
+    /// What it says of the lists alone.
+    pub(super) lists: Lists,
 }
 
 impl Ready {
@@ -208,11 +209,13 @@ impl Ready {
         }
     }
 
-    /// What is in force with it, in words.
-    pub(super) fn policy(&self) -> String {
+    /// What is in force with it, in words; `lists` are those that are.
+    pub(super) fn policy(&self, lists: &Lists) -> String {
+        let blocks = lists.rules.iter().any(|rule| rule.is_in(List::Block));
         let Configuration { ports, drop, .. } = &self.configuration;
         let names: Vec<_> = drop.value.names().collect();
-        format!("{}; ports {}", policy(&names), ports.value)
+        let policy = policy(&names, &self.rules, blocks);
+        format!("{policy}; ports {}", ports.value)
     }
 }
 

@@ -1,8 +1,10 @@
 //! `run`: attaches, stays in the foreground, and detaches when it is told to end.
 
 use std::{
+    convert::Infallible,
     future,
     io::{self, IsTerminal},
+    path::Path,
     pin::pin,
     time::Duration,
 };
@@ -22,7 +24,7 @@ use super::{
     lines,
 };
 use crate::{
-    kernel::{Attached, Filter, Instance, Logger},
+    kernel::{Attached, Events, Filter, Instance, Logger},
     output::{self, Terminal, live, table::thousands},
     stats::{Snapshot, Status, Totals},
 };
@@ -123,10 +125,11 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         log::info!("{}: {policy}", instance.name());
 
         let mut verdicts = pin!(forward(logger));
+        let mut events = pin!(log_events(instance));
         let end = {
             let mut watching = pin!(async {
                 match is_live {
-                    true => show(instance, &filter, &notices).await,
+                    true => show(instance, &filter, &global.state, &notices).await,
                     false => log_changes(instance, &filter).await,
                 }
             });
@@ -153,6 +156,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                     }
                     end = &mut watching => break end?,
                     () = &mut verdicts => break End::Stopped,
+                    () = &mut events => break End::Stopped,
                 }
             }
         };
@@ -286,8 +290,31 @@ async fn forward(logger: Option<Logger>) {
     future::pending().await
 }
 
+/// Logs which sources are blocked for what they sent, for ever. A log that fails is no reason to stop
+/// filtering.
+async fn log_events(instance: &Instance) {
+    let logged = async {
+        let mut events = Events::open(instance)?;
+        loop {
+            for blocked in events.next().await? {
+                log::warn!("{blocked}");
+            }
+        }
+    };
+    let Err::<Infallible, _>(error) = logged.await;
+    let error: anyhow::Error = error;
+    log::error!("blocked sources are not logged any more: {error:#}");
+    future::pending().await
+}
+
 /// Draws the live table until the filter is gone.
-async fn show(instance: &Instance, filter: &Filter, notices: &[String]) -> Result<End> {
+async fn show(
+    instance: &Instance,
+    filter: &Filter,
+    state: &Path,
+    notices: &[String],
+) -> Result<End> {
+    let mut shown = None;
     output::print(|out| live::make_room(out, Terminal::stdout()))?;
     let mut ticks = time::interval(DRAWN_EVERY);
     // Where reading takes long, seconds are skipped rather than made up for.
@@ -297,9 +324,15 @@ async fn show(instance: &Instance, filter: &Filter, notices: &[String]) -> Resul
         if !instance.dir().exists() {
             return Ok(End::DetachedElsewhere);
         }
-        let status = Status::read(instance, filter)?;
+        // The lists may be long: they are counted where something has changed.
+        let settings = filter.settings()?;
+        let status = match shown.take() {
+            Some((before, status)) if before == settings => status,
+            _ => Status::read(instance, filter, state)?,
+        };
         let snapshot = Snapshot::read(instance, filter)?;
         output::print(|out| live::draw(out, &snapshot, &status, notices, Terminal::stdout()))?;
+        shown = Some((settings, status));
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let instance = global.instance()?;
-    let status = Status::read(&instance, &Filter::open(&instance)?)?;
+    let status = Status::read(&instance, &Filter::open(&instance)?, &global.state)?;
     match args.format {
         Format::Table => {
             let mut others = kernel::instances(&global.bpffs)?;

@@ -89,6 +89,20 @@ impl State {
         Ok(Some(Self { connection }))
     }
 
+    /// How many prefixes a list holds; those that have expired too.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn count(&self, list: List) -> Result<u64> {
+        let counted = self.connection.query_row(
+            "SELECT count(*) FROM (SELECT DISTINCT address, length FROM entries WHERE list = ?)",
+            [list.bit()],
+            |row| row.get::<_, i64>(0),
+        );
+        Ok(counted.context("cannot read the lists")? as u64)
+    }
+
     /// What a list holds, in the addresses' order; those that have expired too.
     ///
     /// # Errors

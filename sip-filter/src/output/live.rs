@@ -62,7 +62,7 @@ fn lines(
     let room = terminal.height.saturating_sub(1);
     let mut lines = vec![
         table::heading(snapshot),
-        format!("{} · ports {}", status.policy(), status.ports),
+        format!("{} · ports {}", status.policy, status.ports),
     ];
     lines.extend_from_slice(notices);
     lines.push(String::new());

@@ -125,8 +125,37 @@ pub fn status(out: &mut dyn Write, status: &Status, others: &[String]) -> io::Re
         } = interface;
         lines.push(("interface", format!("{name} (index {ifindex}, {mode})")));
     }
-    lines.push(("policy", status.policy()));
+    lines.push(("policy", status.policy.clone()));
     lines.push(("ports", status.ports.clone()));
+    for limit in &status.limits {
+        lines.push(("limit", limit.in_words()));
+    }
+    for action in ["drop", "count"] {
+        let behaviours = status.behaviours.iter();
+        let names: Vec<_> = behaviours
+            .filter(|behaviour| behaviour.action == action)
+            .map(|behaviour| behaviour.behaviour)
+            .collect();
+        if !names.is_empty() {
+            lines.push(("behaviours", format!("{} ({action})", names.join(", "))));
+        }
+    }
+    if let Some(escalation) = &status.escalation {
+        lines.push(("escalation", escalation.in_words()));
+    }
+    let lists = &status.lists;
+    if lists.allowed + lists.blocked > 0 {
+        lines.push((
+            "lists",
+            format!(
+                "{} allowed, {} blocked ({}); room for {} addresses and as many prefixes",
+                thousands(lists.allowed),
+                thousands(lists.blocked),
+                lists.action,
+                thousands(lists.at_most.into())
+            ),
+        ));
+    }
     lines.push((
         "sources",
         format!("at most {}", thousands(status.sources.into())),

@@ -21,7 +21,7 @@ use sip_filter_common::{
     verdict::{DropSet, Met, decide},
 };
 
-use super::Engine;
+use super::{Engine, lists::HostLists};
 use crate::{kernel::Load, stats::Counters};
 
 type Datagram<'a> = packet::Datagram<SlicePayload<'a>>;
@@ -90,6 +90,7 @@ pub struct Host {
     /// Those quiet for longest are forgotten, as the kernel does.
     sources: LruCache<Address, SourceCount>,
     rules: Rules,
+    lists: HostLists,
     senders: LruCache<Address, Box<Sender>>,
     /// Until when sources are blocked for what they sent.
     bans: LruCache<Address, u64>,
@@ -119,6 +120,7 @@ impl Host {
             behaviours: [ToolCount::default(); Behaviour::COUNT],
             sources: LruCache::new(room(load.sources)),
             rules: *load.rules,
+            lists: HostLists::new(load.lists, load.rules.met_by_block()),
             senders: LruCache::new(room(load.sources)),
             bans: LruCache::new(room(load.bans)),
         })
@@ -128,7 +130,10 @@ impl Host {
     fn judge(&mut self, datagram: &Datagram<'_>, time: u64) -> (Classification, Sent) {
         let mut sent = Sent::default();
         sent.note(datagram, time);
-        sent.met = self.banned(&sent).0.into();
+        sent.met = self.lists.met(&sent.source).0.into();
+        if !sent.has_met(Met::ALLOWED.and(Met::BLOCKED)) {
+            sent.met |= u64::from(self.banned(&sent).0);
+        }
         let payload = &datagram.payload;
         let class = classify::class(payload, &mut self.work);
         let mut found = Classification {

@@ -6,6 +6,7 @@
 
 mod host;
 mod kernel;
+mod lists;
 
 use std::{collections::BTreeMap, io::Read};
 

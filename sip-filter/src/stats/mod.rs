@@ -5,6 +5,7 @@
 //! documented JSON. Everything but [`Snapshot::read`] is a pure function of map values.
 
 mod clock;
+mod in_force;
 mod reason;
 mod row;
 mod status;
@@ -25,9 +26,10 @@ use sip_filter_common::{
 };
 
 pub use clock::{Clock, WallTime};
+pub use in_force::{InForceBehaviour, InForceEscalation, InForceLimit, policy};
 pub use reason::{ByBehaviour, ByReason};
 pub use row::{Cell, Column, PACKETS, Row, check_column, sort};
-pub use status::{Status, policy};
+pub use status::{ListsInForce, Status};
 
 use crate::{config::signatures::tool_name, kernel};
 

@@ -1,0 +1,212 @@
+//! What is in force beyond names, as the kernel has it: limits, behaviours, escalation.
+
+use serde::Serialize;
+use sip_filter_common::rules::{Behaviour, Escalation, Rules, TICK_BITS};
+
+use crate::{
+    config::configuration::{BY, limit_names},
+    output::table::thousands,
+};
+
+/// A limit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InForceLimit {
+    /// The method that it is for, or `sip`.
+    pub limit: &'static str,
+    /// Packets a second.
+    pub rate: f64,
+    /// How many may come at once.
+    pub burst: u64,
+    /// `drop` or `count`.
+    pub action: &'static str,
+}
+
+/// A behaviour that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct InForceBehaviour {
+    /// Its name.
+    pub behaviour: &'static str,
+    /// `drop` or `count`.
+    pub action: &'static str,
+}
+
+/// When a source is blocked for what it sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InForceEscalation {
+    /// After so many packets.
+    pub after: u32,
+    /// Within so many seconds.
+    pub within: u64,
+    /// For so many seconds.
+    #[serde(rename = "for")]
+    pub length: u64,
+    /// Which packets count.
+    pub by: Vec<&'static str>,
+    /// `drop` or `count`.
+    pub action: &'static str,
+    /// How many sources are blocked now.
+    pub blocked: u64,
+    /// How many may be at once.
+    pub at_most: u32,
+}
+
+/// What is done with what a rule meets.
+const fn action(drops: bool) -> &'static str {
+    if drops { "drop" } else { "count" }
+}
+
+/// The limits.
+pub(super) fn limits(rules: &Rules) -> Vec<InForceLimit> {
+    let limits = limit_names().into_iter().zip(&rules.limits);
+    limits
+        .filter(|(_, limit)| limit.interval != 0)
+        .map(|(name, limit)| InForceLimit {
+            limit: name,
+            rate: 1e9 / limit.interval as f64,
+            burst: limit.tolerance / limit.interval + 1,
+            action: action(limit.drops != 0),
+        })
+        .collect()
+}
+
+/// The behaviours that are looked for.
+pub(super) fn behaviours(rules: &Rules) -> Vec<InForceBehaviour> {
+    let watched = Behaviour::ALL.into_iter();
+    watched
+        .filter(|behaviour| rules.watched & behaviour.bit() != 0)
+        .map(|behaviour| InForceBehaviour {
+            behaviour: behaviour.name(),
+            action: action(rules.dropped & behaviour.bit() != 0),
+        })
+        .collect()
+}
+
+/// Escalation, where it is on, with how many are `blocked` now of `at_most`.
+pub(super) fn escalation(rules: &Rules, blocked: u64, at_most: u32) -> Option<InForceEscalation> {
+    let Escalation {
+        after,
+        within,
+        length,
+        by,
+        drops,
+    } = rules.escalation;
+    (after != 0).then(|| InForceEscalation {
+        after,
+        within: (u64::from(within) << TICK_BITS).div_ceil(1_000_000_000),
+        length: length / 1_000_000_000,
+        by: (BY.into_iter())
+            .filter(|(_, bit)| by & bit != 0)
+            .map(|(name, _)| name)
+            .collect(),
+        action: action(drops != 0),
+        blocked,
+        at_most,
+    })
+}
+
+impl InForceLimit {
+    /// In words: `REGISTER 10 a second, 20 at once (drop)`.
+    pub fn in_words(&self) -> String {
+        // As exact as an interval of whole nanoseconds says it.
+        let rate = (self.rate * 1000.0).round() / 1000.0;
+        format!(
+            "{} {rate} a second, {} at once ({})",
+            self.limit,
+            thousands(self.burst),
+            self.action
+        )
+    }
+}
+
+impl InForceEscalation {
+    /// In words.
+    pub fn in_words(&self) -> String {
+        format!(
+            "after {} in {} s by {}, for {} s ({}); {} of at most {} blocked now",
+            thousands(self.after.into()),
+            thousands(self.within),
+            self.by.join(" or "),
+            thousands(self.length),
+            self.action,
+            thousands(self.blocked),
+            thousands(self.at_most.into())
+        )
+    }
+}
+
+/// What is dropped, in words: `dropping scanners, options`, or that nothing is. `drop` are the names
+/// that `--drop` takes; `blocks` whether anybody is in the block list.
+pub fn policy(drop: &[&str], rules: &Rules, blocks: bool) -> String {
+    let mut dropped: Vec<_> = drop.iter().map(|name| (*name).to_owned()).collect();
+    if blocks && rules.block_drops != 0 {
+        dropped.push("blocked sources".to_owned());
+    }
+    if rules.limits.iter().any(|limit| limit.drops != 0) {
+        dropped.push("what is over a limit".to_owned());
+    }
+    let behaviours = behaviours(rules).into_iter();
+    let behaviours = behaviours.filter(|behaviour| behaviour.action == action(true));
+    dropped.extend(behaviours.map(|behaviour| behaviour.behaviour.to_owned()));
+    if rules.escalation.after != 0 && rules.escalation.drops != 0 {
+        dropped.push("escalated sources".to_owned());
+    }
+    match dropped.as_slice() {
+        [] => "monitoring, nothing is dropped".to_owned(),
+        names => format!("dropping {}", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sip_filter_common::rules::Limit;
+
+    #[test]
+    fn the_policy_names_all_that_is_dropped() {
+        let nothing = "monitoring, nothing is dropped";
+        assert_eq!(policy(&[], &Rules::NONE, false), nothing);
+        let mut rules = Rules {
+            block_drops: 0,
+            watched: u32::MAX,
+            ..Rules::NONE
+        };
+        rules.limits[1] = Limit {
+            interval: 1,
+            tolerance: 0,
+            drops: 0,
+        };
+        assert_eq!(policy(&[], &rules, true), nothing);
+        rules.block_drops = 1;
+        rules.limits[1].drops = 1;
+        rules.dropped = Behaviour::Flood.bit();
+        rules.escalation.after = 5;
+        rules.escalation.drops = 1;
+        assert_eq!(
+            policy(&["scanners"], &rules, true),
+            "dropping scanners, blocked sources, what is over a limit, flood, escalated sources"
+        );
+    }
+
+    #[test]
+    fn limits_are_said_as_they_were_written() {
+        let mut rules = Rules::NONE;
+        rules.limits[1] = Limit {
+            interval: 100_000_000,
+            tolerance: 1_900_000_000,
+            drops: 1,
+        };
+        rules.limits[0] = Limit {
+            interval: 333_333,
+            tolerance: 0,
+            drops: 0,
+        };
+        let words: Vec<_> = limits(&rules).iter().map(InForceLimit::in_words).collect();
+        assert_eq!(
+            words,
+            [
+                "sip 3000.003 a second, 1 at once (count)",
+                "REGISTER 10 a second, 20 at once (drop)"
+            ]
+        );
+    }
+}
