@@ -25,7 +25,7 @@ use sip_filter_tests::{
     mutation::Random,
     namespace::{FILTERED, Folder, Link, PHONE, SCANNER, SCANNER_IPV6, SERVER, SERVER_IPV6},
     process::{self, Finished},
-    sip_filter::{SipFilter, binary},
+    sip_filter::SipFilter,
 };
 
 /// How long a packet may be on its way.
@@ -584,59 +584,4 @@ fn a_command_that_is_killed_has_happened_or_not() {
     }
     println!("killed within {takes:?}: {outcomes:?} before and after it had happened");
     assert!(outcomes[0] > 0, "{outcomes:?}: killed too late to matter");
-}
-
-/// Printed, since how long it takes says more than that it is short enough.
-#[test]
-fn a_million_entries_load_in_time() {
-    // For what users get; what is built without optimisation takes four times as long.
-    let is_optimised = binary().to_string_lossy().contains("release");
-    let limit = Duration::from_secs(if is_optimised { 10 } else { 60 });
-    let line = Line::new();
-    let filter = SipFilter::new(&line.link.server);
-    attach_with_room(&filter, 1 << 20);
-    let mut random = Random::new(7);
-    let mut hosts = BTreeSet::new();
-    while hosts.len() < 1_000_000 {
-        // Not those of the line.
-        hosts.insert(random.below(1 << 30) as u32 | 1 << 24);
-    }
-    let text = hosts.iter().fold(String::new(), |mut text, host| {
-        let _ = writeln!(text, "{}", std::net::Ipv4Addr::from_bits(*host));
-        text
-    });
-    let started = Instant::now();
-    let done = import(&filter, "block", &text, "--reason published").successful();
-    let took = started.elapsed();
-    println!("1,000,000 addresses took {took:.1?}\n{done}");
-    assert!(done.stdout.contains("1,000,000 added"), "{done}");
-    assert!(
-        done.stdout.contains("1,000,000 addresses in both lists"),
-        "{done}"
-    );
-    assert!(took < limit, "{took:?}");
-
-    let prefixes: String = (0..100_000)
-        .map(|n| format!("{}.{}.{}.0/24\n", 80 + n / 65_536, n / 256 % 256, n % 256))
-        .collect();
-    let started = Instant::now();
-    let done = import(&filter, "block", &prefixes, "").successful();
-    println!("100,000 prefixes took {:.1?}\n{done}", started.elapsed());
-
-    filter.succeed(&format!("block add {SCANNER}"));
-    assert!(!line.comes_through(SCANNER) && line.comes_through(PHONE));
-    filter.detach();
-    assert!(line.comes_through(SCANNER));
-    let started = Instant::now();
-    attach_with_room(&filter, 1 << 20);
-    let took = started.elapsed();
-    println!("attaching with both took {took:.1?}");
-    assert!(!line.comes_through(SCANNER) && line.comes_through(PHONE));
-    assert!(took < limit, "{took:?}");
-    let refused = filter.attempt(&format!("attach -i {FILTERED}"));
-    assert!(
-        refused.stderr.contains("1,000,001 addresses are more than"),
-        "{refused}"
-    );
-    assert!(!line.comes_through(SCANNER), "what was in force stays");
 }

@@ -176,16 +176,22 @@ impl<'a> ListMaps<'a> {
         };
         write(&both)?;
         let clock = Expiry::now();
-        let wanted: HashMap<_, _> = rules.iter().map(|rule| (rule.prefix, rule)).collect();
+        let key = |prefix: &Prefix| (prefix.octets, prefix.length);
+        let mut sorted: Vec<_> = rules.iter().collect();
+        sorted.sort_unstable_by_key(|rule| key(&rule.prefix));
+        let wanted = |prefix: &Prefix| {
+            let at = sorted.binary_search_by_key(&key(prefix), |rule| key(&rule.prefix));
+            at.ok().map(|at| sorted[at])
+        };
         let remove = || -> io::Result<()> {
             for prefix in before.listed.keys() {
-                if !wanted.contains_key(prefix) {
+                if wanted(prefix).is_none() {
                     syscall::delete(self.listed, &Address::from_octets(prefix.octets))?;
                 }
             }
             for list in [List::Allow, List::Block] {
                 for prefix in before.prefixes(list).keys() {
-                    if !wanted.get(prefix).is_some_and(|rule| rule.is_in(list)) {
+                    if !wanted(prefix).is_some_and(|rule| rule.is_in(list)) {
                         syscall::delete(self.prefixes(list), prefix)?;
                     }
                 }

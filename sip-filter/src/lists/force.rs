@@ -8,9 +8,6 @@ use anyhow::{Context, Result};
 use super::{Size, Writing};
 use crate::kernel::{Held, Instance, RunningLists};
 
-/// From how many changes on it is quicker to compare all that is listed.
-const MANY: usize = 4096;
-
 /// What came of putting lists in force.
 #[derive(Clone, Copy, Debug)]
 pub struct InForce {
@@ -43,7 +40,7 @@ pub fn in_force(mut state: Writing, folder: &Path, instance: &Instance) -> Resul
         return holding(&maps);
     }
     // Read before anything is written, so that a file that cannot be read changes nothing.
-    let change = Change::of(&state, &maps, size.addresses)?;
+    let change = Change::of(&state, &maps, size)?;
     maps.unsettle()?;
     match change.make(&maps).and_then(|()| state.commit()) {
         Ok(()) => {
@@ -78,8 +75,10 @@ enum Change {
 }
 
 impl Change {
-    fn of(state: &Writing, maps: &RunningLists, addresses: u64) -> Result<Self> {
-        if maps.generation() != state.before() || state.touched().len() > MANY {
+    fn of(state: &Writing, maps: &RunningLists, size: Size) -> Result<Self> {
+        // From so many on it is quicker to compare all that is listed.
+        let many = (size.addresses + size.allowed + size.blocked) / 2;
+        if maps.generation() != state.before() || state.touched().len() as u64 > many {
             return Ok(Self::Whole(state.lists()?));
         }
         let touched = state.touched().to_vec();
@@ -91,7 +90,7 @@ impl Change {
             touched,
             rules,
             prefixes: state.prefixes()?,
-            addresses,
+            addresses: size.addresses,
         })
     }
 
