@@ -83,8 +83,8 @@ fn outcome(program: &Program, source: IpAddr, payload: &[u8]) -> Outcome {
     outcome
 }
 
-/// What it is, the entries, and what becomes of packets from some sources.
-type Row<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, Outcome)]);
+/// What it is, the rules as words, and what becomes of packets from where.
+type Case<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, Outcome)]);
 
 #[test]
 fn who_is_listed_is_allowed_or_blocked() {
@@ -94,7 +94,7 @@ fn who_is_listed_is_allowed_or_blocked() {
         .collect();
     let mut nested: Vec<&str> = nested.iter().map(String::as_str).collect();
     nested.push("block 192.0.2.0/24");
-    let table: &[Row<'_>] = &[
+    let table: &[Case] = &[
         ("nothing is listed", &[], &[("192.0.2.7", Passed)]),
         (
             "a blocked address",
