@@ -427,6 +427,45 @@ fn what_the_configuration_lists_is_in_force_with_it() {
     );
 }
 
+/// What a loader leaves that is killed between putting the program in place and pinning its maps.
+#[test]
+fn an_attach_that_was_interrupted_is_put_right_by_the_next() {
+    let line = Line::new();
+    let filter = SipFilter::new(&line.link.server);
+    filter.attach("");
+    filter.succeed(&format!("block add {SCANNER}"));
+    let other = ["attach", "-i", "lo", "--mode", "skb", "--name", "other"];
+    process::run(filter.command_for_all(other), PATIENCE).successful();
+    let maps = RunningLists::open(&instance(&filter));
+    let mut maps = maps
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| panic!("it is not attached"));
+    maps.unsettle().unwrap_or_else(|error| panic!("{error:#}"));
+    // The maps are those that the program asks: what they hold is looked at whole.
+    filter.succeed(&format!("block add {PHONE}"));
+    assert!(!line.comes_through(SCANNER) && !line.comes_through(PHONE));
+    maps.unsettle().unwrap_or_else(|error| panic!("{error:#}"));
+    let theirs = filter
+        .bpffs()
+        .path()
+        .join("sip-filter/other")
+        .join(map::LISTED);
+    fs::rename(theirs, filter.pins().join(map::LISTED)).unwrap_or_else(|error| panic!("{error}"));
+    let refused = filter.attempt(&format!("block del {SCANNER}"));
+    assert!(
+        refused
+            .stderr
+            .contains("interrupted; attach it again first"),
+        "{refused}"
+    );
+    assert!(!line.comes_through(SCANNER));
+    filter.attach("");
+    assert!(!line.comes_through(SCANNER));
+    filter.succeed(&format!("block del {SCANNER}"));
+    assert!(line.comes_through(SCANNER) && !line.comes_through(PHONE));
+}
+
 /// Where only one of two replacements had happened, packets would come through.
 #[test]
 fn program_and_lists_are_replaced_at_once() {

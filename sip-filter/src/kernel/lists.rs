@@ -356,6 +356,16 @@ impl RunningLists {
     /// When it was attached by another version, may not be read, or was being attached by a process
     /// that was killed.
     pub fn open(instance: &Instance) -> Result<Option<Self>> {
+        let maps = Self::pinned(instance)?;
+        if let Some(maps) = &maps
+            && maps.settings.lists == UNSETTLED
+        {
+            maps.check_asked(instance)?;
+        }
+        Ok(maps)
+    }
+
+    fn pinned(instance: &Instance) -> Result<Option<Self>> {
         super::preflight::bpffs(instance.bpffs())?;
         let Some(settings) = load::pinned_settings(instance)? else {
             // A folder that cannot be searched looks empty: say so instead.
@@ -385,9 +395,6 @@ impl RunningLists {
             settings_map: open(map::SETTINGS)?,
             settings,
         };
-        if settings.lists == UNSETTLED {
-            maps.check_asked(instance)?;
-        }
         Ok(Some(maps))
     }
 
@@ -489,7 +496,7 @@ impl RunningLists {
 
 /// Says of a filter that it is about to be asked about other lists.
 pub(super) fn unsettle(instance: &Instance) -> Result<()> {
-    match RunningLists::open(instance)? {
+    match RunningLists::pinned(instance)? {
         Some(mut maps) => maps.unsettle(),
         None => Ok(()),
     }
