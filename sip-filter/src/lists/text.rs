@@ -1,7 +1,7 @@
 //! Lists as text: one address or prefix a line, as published lists have it.
 //!
 //! `#` and `;` begin a comment, at the beginning of a line or behind a blank; one behind an entry
-//! says why it is listed. [`write`] marks an entry that expires with `until` and a time, and
+//! says why it is listed. [`write()`] marks an entry that expires with `until` and a time, and
 //! [`read`] understands that.
 
 use std::io::{self, Write};
