@@ -94,7 +94,7 @@ fn own_lines(text: &str) -> impl Iterator<Item = String> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{self, WallTime};
+    use crate::stats::{self, ListsInForce, WallTime};
 
     fn screen(width: usize, height: usize) -> Vec<String> {
         let snapshot = stats::tests::snapshot();
@@ -106,6 +106,16 @@ mod tests {
             drop: vec!["scanners"],
             ports: "5060-5100,6060".to_owned(),
             sources: 65_536,
+            policy: "dropping scanners".to_owned(),
+            limits: Vec::new(),
+            behaviours: Vec::new(),
+            escalation: None,
+            lists: ListsInForce {
+                allowed: 0,
+                blocked: 0,
+                at_most: 131_072,
+                action: "drop",
+            },
         };
         let notices = ["eth0: attached in skb mode".to_owned()];
         let terminal = Terminal {
