@@ -10,10 +10,10 @@
 //! every CPU has seen the program, is measured apart and taken off.
 //!
 //! Beside the packets that matter most there are two of them with few and with many signatures,
-//! which are to cost the same, and packets that somebody made to be dear or to be missed. Each row
+//! which are to cost the same, some with long lists and every rule in use, and packets that somebody made to be dear or to be missed. Each row
 //! says what became of its packet; where that is not what it should be, so too.
 
-use std::{env, path::Path, time::Instant};
+use std::{env, net::Ipv4Addr, path::Path, time::Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use aya::{
@@ -24,12 +24,18 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use sip_filter::{
     config::{
+        configuration::{Action, Configuration},
         ports::{self, Ports},
         signatures::{Signatures, tool_name},
     },
     kernel::{Filter, Load, Loaded},
+    lists::{ConfigEntry, List, Lists},
 };
-use sip_filter_common::{abi::ToolName, verdict::DropSet};
+use sip_filter_common::{
+    abi::ToolName,
+    rules::{Limit, Rules},
+    verdict::DropSet,
+};
 use sip_filter_tests::{
     hostile,
     kernel::tool_between,
@@ -51,6 +57,10 @@ const BUDGET: f64 = 4.5;
 const LIMIT: f64 = 3.0;
 /// How many rows the empty program's time before them is for.
 const ROWS_TO_A_YARDSTICK: usize = 6;
+/// Addresses in the lists.
+const BLOCKED: &str = "203.0.113.5";
+const BLOCKED_NETWORK: &str = "198.18.7.7";
+const ALLOWED: &str = "203.0.113.9";
 /// How many signatures are few, and how many are many.
 const FEW: usize = 16;
 const MANY: usize = 512;
@@ -87,9 +97,19 @@ struct Packet {
     frame: Vec<u8>,
     /// Action and tool, as [`Program::verdict`] says them.
     verdict: &'static str,
-    /// How many signatures the program has; `None` for the built-in ones.
-    signatures: Option<usize>,
+    program: Which,
     against: Against,
+}
+
+/// What the program is loaded with that a packet is handed to.
+#[derive(Clone, Copy)]
+enum Which {
+    /// The built-in signatures.
+    BuiltIn,
+    /// So many signatures.
+    Signatures(usize),
+    /// Long lists, limits, behaviours and escalation.
+    Policy,
 }
 
 /// What a row is held against.
@@ -136,12 +156,37 @@ struct Program {
 
 impl Program {
     fn load(signatures: &Signatures) -> Result<Self> {
+        Self::with(signatures, &Rules::NONE, Lists::EMPTY)
+    }
+
+    /// With [`lists()`], and every rule that there is: none is met by an INVITE now and then.
+    fn with_policy(signatures: &Signatures) -> Result<Self> {
+        let mut configuration = Configuration::default();
+        for behaviour in &mut configuration.behaviours {
+            behaviour.action.value = Action::Count;
+        }
+        configuration.escalate.after.value = 5;
+        configuration.escalate.action.value = Action::Count;
+        let mut rules = configuration.rules(0x5eed);
+        for limit in &mut rules.limits {
+            *limit = Limit {
+                interval: 1,
+                tolerance: 1_000_000_000,
+                drops: 1,
+            };
+        }
+        Self::with(signatures, &rules.with_uses(), &lists()?)
+    }
+
+    fn with(signatures: &Signatures, rules: &Rules, lists: &Lists) -> Result<Self> {
         let Ports { set, any } = ports::DEFAULT
             .parse::<Ports>()
             .map_err(anyhow::Error::msg)?;
         let mut loaded = Loaded::unpinned(&Load {
             drop: DropSet::SCANNERS,
             any_port: any,
+            rules,
+            lists,
             ..Load::new(&set, signatures)
         })?;
         let filter = Filter::of(&mut loaded)?;
@@ -194,10 +239,12 @@ fn main() -> Result<()> {
     let built_in = Program::load(&Signatures::built_in()?)?;
     let few = Program::load(&generated(FEW)?)?;
     let many = Program::load(&generated(MANY)?)?;
-    let program_of = |packet: &Packet| match packet.signatures {
-        None => &built_in,
-        Some(FEW) => &few,
-        Some(_) => &many,
+    let policy = Program::with_policy(&Signatures::built_in()?)?;
+    let program_of = |packet: &Packet| match packet.program {
+        Which::BuiltIn => &built_in,
+        Which::Signatures(FEW) => &few,
+        Which::Signatures(_) => &many,
+        Which::Policy => &policy,
     };
 
     let mut packets = packets();
@@ -277,7 +324,7 @@ fn packets() -> Vec<Packet> {
         name: name.to_owned(),
         frame,
         verdict,
-        signatures: None,
+        program: Which::BuiltIn,
         against: Against::Nothing,
     };
     let mut packets = vec![
@@ -301,10 +348,42 @@ fn packets() -> Vec<Packet> {
                 name: format!("{name}, {signatures} signatures"),
                 frame,
                 verdict,
-                signatures: Some(signatures),
+                program: Which::Signatures(signatures),
                 against,
             });
         }
+    }
+    let from = |source| Frame::to("192.0.2.10").from(source).port(5060);
+    for (name, frame, verdict) in [
+        ("svmap OPTIONS", probe(5060), DROPPED),
+        ("INVITE", plain(INVITE), PASSED),
+        ("response", plain(OK), PASSED),
+        ("RTP", plain(RTP), PASSED),
+        (
+            "INVITE from a blocked address",
+            from(BLOCKED).payload(INVITE).bytes(),
+            "drop",
+        ),
+        (
+            "INVITE from a blocked network",
+            from(BLOCKED_NETWORK).payload(INVITE).bytes(),
+            "drop",
+        ),
+        (
+            "svmap OPTIONS from a blocked address",
+            from(BLOCKED).payload(SVMAP).bytes(),
+            "drop",
+        ),
+        (
+            "INVITE from an allowed address",
+            from(ALLOWED).payload(INVITE).bytes(),
+            PASSED,
+        ),
+    ] {
+        packets.push(Packet {
+            program: Which::Policy,
+            ..row(&format!("{name}, lists and rules"), frame, verdict)
+        });
     }
     let hostile = |hostile::Message { name, payload }, verdict| Packet {
         against: Against::Budget,
@@ -321,6 +400,42 @@ fn packets() -> Vec<Packet> {
     });
     packets.extend(padded);
     packets
+}
+
+/// 100,000 entries in the block list and 1,000 in the allow list, a tenth of each prefixes: at random,
+/// and some that packets come from.
+fn lists() -> Result<Lists> {
+    let mut random = 1_u64;
+    let mut entry = |list, at: u32| -> Result<ConfigEntry> {
+        // Knuth, MMIX.
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let address = Ipv4Addr::from((random >> 32) as u32);
+        let length = if at % 10 == 0 { 24 } else { 32 };
+        let network = u32::from(address) & u32::MAX << (32 - length);
+        named(list, &format!("{}/{length}", Ipv4Addr::from(network)))
+    };
+    let mut entries = vec![
+        named(List::Block, BLOCKED)?,
+        named(List::Block, "198.18.7.0/24")?,
+        named(List::Allow, ALLOWED)?,
+    ];
+    for (list, many) in [(List::Block, 100_000), (List::Allow, 1_000)] {
+        for at in 0..many {
+            entries.push(entry(list, at)?);
+        }
+    }
+    Ok(Lists::of_configuration(&entries))
+}
+
+fn named(list: List, prefix: &str) -> Result<ConfigEntry> {
+    Ok(ConfigEntry {
+        list,
+        prefix: prefix.parse()?,
+        reason: String::new(),
+        place: String::new(),
+    })
 }
 
 /// So many signatures: svmap's; of the others every second one exact, of all lengths, up to seven
