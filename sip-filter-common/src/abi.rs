@@ -49,6 +49,8 @@ pub mod map {
     pub const SENDERS: &str = "SENDERS";
     /// LRU hash from [`Address`](super::Address) to [`Ban`](crate::lists::Ban).
     pub const BANS: &str = "BANS";
+    /// Array of one [`BanFilter`](crate::lists::BanFilter).
+    pub const BAN_FILTER: &str = "BAN_FILTER";
     /// Array of one `u64`, the time in nanoseconds: see [`Rules::SET_CLOCK`](crate::rules::Rules).
     pub const CLOCK: &str = "CLOCK";
     /// Ring buffer of [`Event`](super::Event)s.
@@ -64,7 +66,7 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
 
     /// Every map that outlives the loader.
-    pub const PINNED: [&str; 14] = [
+    pub const PINNED: [&str; 15] = [
         COUNTS,
         PORTS,
         SOURCES,
@@ -74,6 +76,7 @@ pub mod map {
         SETTINGS,
         SENDERS,
         BANS,
+        BAN_FILTER,
         EVENTS,
         LISTED,
         ALLOWED,

@@ -141,7 +141,30 @@ pub struct Ban {
     pub cause: u64,
 }
 
+/// What says without a look-up that a source was never blocked for what it sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BanFilter {
+    /// Not 0 at [`Self::place`] of each source that was. A byte each, so that CPUs that block
+    /// different sources at the same moment do not undo each other's notes.
+    pub places: [u8; 1 << Self::BITS],
+}
+
+impl BanFilter {
+    const BITS: u32 = 16;
+
+    /// The place of a source.
+    #[inline(always)]
+    pub const fn place(source: &Address) -> usize {
+        // As in `Recent::place`, and both halves, since an attacker chooses an IPv6 address.
+        let [high, low] = source.words;
+        let spread = (high.rotate_left(23) ^ low).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (spread >> (u64::BITS - Self::BITS)) as usize
+    }
+}
+
 const _: () = {
+    assert!(size_of::<BanFilter>() == 1 << 16);
     assert!(size_of::<Listed>() == 24);
     assert!(size_of::<Prefix>() == 20);
     assert!(size_of::<ListFilter>() == 8 + 2 * SLOTS / 8);

@@ -69,6 +69,12 @@ impl Sent {
         self.behaviour = 0;
     }
 
+    /// Notes whether a tool of a dropping kind was recognised, and whether it is dropped for it.
+    #[inline(always)]
+    pub fn note_tool(&mut self, is_hostile: bool, is_dropped: bool) {
+        self.flags = is_hostile as u64 * Self::IS_HOSTILE | is_dropped as u64 * Self::IS_DROPPED;
+    }
+
     /// Where it is for.
     #[inline(always)]
     pub fn destination(&self) -> Destination {
@@ -210,8 +216,18 @@ impl Sender {
         reserved: [0; 2],
     };
 
-    /// Judges a request or a response. `uses` is [`Rules::uses`], which the kernel's program knows
-    /// before it is loaded.
+    /// Whether a request or a response must be judged at all, in which this was found. `uses` is
+    /// [`Rules::uses`], which the kernel's program knows before it is loaded, as for what follows.
+    #[inline(always)]
+    pub fn must_judge(class: MessageClass, is_hostile: bool, is_dropped: bool, uses: u32) -> bool {
+        if class as u8 > MessageClass::Response as u8 {
+            return false;
+        }
+        let by_name = uses & Rules::ESCALATION != 0 && is_hostile;
+        by_name || uses & (Rules::LIMITS | Rules::BEHAVIOURS) != 0 && !is_dropped
+    }
+
+    /// Judges a request or a response.
     #[inline(always)]
     pub fn judge(&mut self, sent: &Sent, rules: &Rules, uses: u32, add: impl Add) -> Judgement {
         let mut met = Met::NOTHING;
@@ -219,7 +235,8 @@ impl Sender {
             met = self.limit(sent, rules, add);
         }
         let mut part = 0;
-        if uses & Rules::BEHAVIOURS != 0 {
+        // What is dropped for its name is not asked what it is up to.
+        if uses & Rules::BEHAVIOURS != 0 && !sent.has(Sent::IS_DROPPED) {
             part = self.behave(sent, rules) & rules.watched;
         }
         let dropped = part & rules.dropped;

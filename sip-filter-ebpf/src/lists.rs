@@ -5,14 +5,14 @@ use core::{borrow::Borrow, mem::offset_of};
 use aya_ebpf::maps::lpm_trie::Key;
 use sip_filter_common::{
     abi::Address,
-    lists::{ListFilter, Listed},
+    lists::{BanFilter, ListFilter, Listed},
     sender::Sent,
     verdict::Met,
 };
 
 use crate::{
     count::counts,
-    maps::{ALLOWED, BANS, BLOCKED, LIST_FILTER, LISTED},
+    maps::{ALLOWED, BAN_FILTER, BANS, BLOCKED, LIST_FILTER, LISTED},
     policy,
     source::add,
 };
@@ -147,6 +147,10 @@ fn covers(prefix: &Listed, source: &Address) -> bool {
 /// Whether a source was blocked for what it sent.
 #[inline(always)]
 fn banned(source: &Address, now: u64) -> Met {
+    let may_be = |filter: &BanFilter| filter.places[BanFilter::place(source)] != 0;
+    if !BAN_FILTER.get(0).is_some_and(may_be) {
+        return Met::NOTHING;
+    }
     let Some(ban) = BANS.get_ptr_mut(source) else {
         return Met::NOTHING;
     };

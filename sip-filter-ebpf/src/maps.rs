@@ -9,7 +9,7 @@ use aya_ebpf::{
 use sip_filter_common::{
     abi::{self, Address, Counts, PortCount, Settings, SignatureNumber, SourceCount, ToolName},
     classify::Work,
-    lists::{Ban, ListFilter, Listed},
+    lists::{Ban, BanFilter, ListFilter, Listed},
     sender::Sender,
     signature::MAX_SIGNATURES,
 };
@@ -60,6 +60,9 @@ pub static SENDERS: LruHashMap<Address, Sender> =
 /// Full, it forgets those that have been quiet for longest.
 #[map]
 pub static BANS: LruHashMap<Address, Ban> = LruHashMap::with_max_entries(abi::DEFAULT_BANS, 0);
+
+#[map]
+pub static BAN_FILTER: Array<BanFilter> = Array::with_max_entries(1, 0);
 
 /// The loader's clock, where it sets one.
 #[map]

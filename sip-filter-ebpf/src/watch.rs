@@ -7,14 +7,14 @@ use aya_ebpf::{
 use sip_filter_common::{
     abi::{Counts, Event},
     classify::{self, Classification, Work},
+    lists::BanFilter,
     rules::Rules,
     sender::{Add, Sender, Sent},
-    sip::MessageClass,
 };
 
 use crate::{
     count::counts,
-    maps::{BANS, EVENTS, SENDERS},
+    maps::{BAN_FILTER, BANS, EVENTS, SENDERS},
     payload::PacketPayload,
     policy,
     source::add,
@@ -28,14 +28,8 @@ static NEW_SENDER: Sender = Sender::NEW;
 pub fn judge(payload: &PacketPayload, found: &Classification, work: &mut Work, sent: &mut Sent) {
     let uses = policy::uses();
     let is_hostile = found.hit.is_hostile();
-    if uses & (Rules::LIMITS | Rules::BEHAVIOURS | Rules::ESCALATION) == 0 {
-        return;
-    }
-    // Where only what scanners send counts, towards escalation, nothing else is looked up.
-    if uses & (Rules::LIMITS | Rules::BEHAVIOURS) == 0 && !is_hostile {
-        return;
-    }
-    if found.class as u8 > MessageClass::Response as u8 {
+    let is_dropped = policy::drops_for_its_tool(found);
+    if !Sender::must_judge(found.class, is_hostile, is_dropped, uses) {
         return;
     }
     sent.class = found.class as u64;
@@ -45,14 +39,8 @@ pub fn judge(payload: &PacketPayload, found: &Classification, work: &mut Work, s
         sent.clock = unsafe { bpf_ktime_get_ns() };
     }
     sent.user = 0;
-    sent.flags = 0;
-    if is_hostile {
-        sent.flags = Sent::IS_HOSTILE;
-        if policy::drops_for_its_tool(found) {
-            sent.flags |= Sent::IS_DROPPED;
-        }
-    }
-    if uses & Rules::BEHAVIOURS != 0 && found.class.is_request() {
+    sent.note_tool(is_hostile, is_dropped);
+    if uses & Rules::BEHAVIOURS != 0 && found.class.is_request() && !is_dropped {
         let (table, seed) = (policy::signatures(), policy::rules().seed);
         classify::note_dialogue(payload, found.class, work, table, seed, sent);
     }
@@ -100,6 +88,10 @@ fn block(counts: &mut Counts) {
     ban.cause = sent.behaviour;
     if BANS.insert(&sent.source, &*ban, BPF_ANY as u64).is_err() {
         return;
+    }
+    if let Some(filter) = BAN_FILTER.get_ptr_mut(0) {
+        // SAFETY: there is a byte for each place; whoever writes it writes the same.
+        unsafe { (*filter).places[BanFilter::place(&sent.source)] = 1 };
     }
     counts.escalations += 1;
     let event = &mut counts.event;

@@ -17,7 +17,6 @@ use sip_filter_common::{
     rules::{Behaviour, Rules},
     sender::{AddAlone, Sender, Sent},
     signature::{Hit, SignatureTable},
-    sip::MessageClass,
     verdict::{DropSet, Met, decide},
 };
 
@@ -146,20 +145,15 @@ impl Host {
         let (table, work) = (&self.signatures, &mut self.work);
         found = classify::recognise(payload, class, &sent.destination(), table, work);
         let uses = self.rules.uses;
-        let is_judged = uses & (Rules::LIMITS | Rules::BEHAVIOURS) != 0
-            || uses & Rules::ESCALATION != 0 && found.hit.is_hostile();
-        if sent.has_met(Met::ALLOWED) || !is_judged || class as u8 > MessageClass::Response as u8 {
+        let is_hostile = found.hit.is_hostile();
+        let is_dropped = is_hostile && self.drop.contains(DropSet::SCANNERS);
+        if sent.has_met(Met::ALLOWED) || !Sender::must_judge(class, is_hostile, is_dropped, uses) {
             return (found, sent);
         }
         sent.class = class as u64;
         sent.clock = time;
-        if found.hit.is_hostile() {
-            sent.flags |= Sent::IS_HOSTILE;
-            if self.drop.contains(DropSet::SCANNERS) {
-                sent.flags |= Sent::IS_DROPPED;
-            }
-        }
-        if uses & Rules::BEHAVIOURS != 0 && class.is_request() {
+        sent.note_tool(is_hostile, is_dropped);
+        if uses & Rules::BEHAVIOURS != 0 && class.is_request() && !is_dropped {
             let seed = self.rules.seed;
             classify::note_dialogue(payload, class, work, table, seed, &mut sent);
         }
