@@ -11,7 +11,7 @@ use crate::{
     sender::Sent,
     signature::MAX_SIGNATURES,
     sip::MessageClass,
-    verdict::Outcome,
+    verdict::{Outcome, Reason},
 };
 
 /// The version of everything in this module. A loader of another version does not read
@@ -503,7 +503,7 @@ impl Recent {
 
 /// What was found of a packet, apart from its length and its time, in one word.
 ///
-/// From the lowest byte on: the [`MessageClass`], the place in [`SourceCount::outcomes`], the
+/// From the lowest byte on: the [`MessageClass`], the outcome and whether it is hostile, the
 /// tool's number, three bits of the verdict, the behaviour, and the destination port.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -535,7 +535,7 @@ impl Facts {
         };
         Self(
             class as u64
-                | (SourceCount::outcome(hostile, outcome) as u64) << 8
+                | (Self::place(hostile, outcome) as u64) << 8
                 | tool << 16
                 | (hostile as u64) << Self::HOSTILE
                 | (outcome.is_drop() as u64) << Self::DROPPED
@@ -555,7 +555,13 @@ impl Facts {
         (self.0 & 0xff) as usize
     }
 
-    /// The place in [`SourceCount::outcomes`].
+    /// Where such a packet stands among all outcomes of its class.
+    const fn place(hostile: bool, outcome: Outcome) -> usize {
+        hostile as usize * Outcome::COUNT + outcome as usize
+    }
+
+    /// The number of its outcome, and [`Outcome::COUNT`] more for a recognised tool of a dropping
+    /// kind.
     #[inline(always)]
     pub const fn outcome(self) -> usize {
         (self.0 >> 8 & 0xff) as usize
@@ -605,12 +611,31 @@ impl Facts {
         (self.0 >> Self::BEHAVIOUR & 7) as usize
     }
 
+    /// The place in [`SourceCount::reasons`] of the rule that met it; `None` where none did.
+    #[inline(always)]
+    pub fn reason(self) -> Option<usize> {
+        // Where there is no such outcome there is no such rule.
+        let reason = REASONS[self.outcome() % REASONS.len()];
+        (reason as usize).checked_sub(1)
+    }
+
     /// The destination port.
     #[inline(always)]
     pub const fn port(self) -> u16 {
         (self.0 >> Self::PORT) as u16
     }
 }
+
+/// By [`Facts::outcome`], the number of its [`Reason`].
+static REASONS: [u8; 32] = {
+    let mut reasons = [Reason::Passed as u8; 32];
+    let mut at = 0;
+    while at < 2 * Outcome::COUNT {
+        reasons[at] = Outcome::ALL[at % Outcome::COUNT].reason() as u8;
+        at += 1;
+    }
+    reasons
+};
 
 /// In how many places the ports that a source has tried are noted.
 pub const SOURCE_PORTS: usize = 64;
@@ -622,10 +647,15 @@ pub const SOURCE_PORTS: usize = 64;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SourceCount {
-    /// Packets at [`SourceCount::outcome`], apart from those that nothing was found in and no rule
-    /// met: most packets are such, and they are spared an atomic addition. See
-    /// [`SourceCount::met_with`].
-    pub outcomes: [u64; 2 * Outcome::COUNT],
+    /// Packets by the rule that met them, at [`Reason`]'s number less one: those that no rule met are
+    /// what is left of `classes`. Most packets are such, and they are spared an atomic addition.
+    pub reasons: [u64; Reason::COUNT - 1],
+    /// Packets in which a tool of a dropping kind was recognised.
+    pub scanner: u64,
+    /// Packets that were dropped.
+    pub dropped: u64,
+    /// Packets that passed although a counting rule met them.
+    pub would_drop: u64,
     /// Packets by class.
     pub classes: [u64; MessageClass::COUNT],
     /// Bytes, counted as in [`Count`].
@@ -647,7 +677,10 @@ pub struct SourceCount {
 impl SourceCount {
     /// Nothing counted.
     pub const ZERO: Self = Self {
-        outcomes: [0; 2 * Outcome::COUNT],
+        reasons: [0; Reason::COUNT - 1],
+        scanner: 0,
+        dropped: 0,
+        would_drop: 0,
         classes: [0; MessageClass::COUNT],
         bytes: 0,
         first_seen: 0,
@@ -659,9 +692,12 @@ impl SourceCount {
 
     /// Adds what was counted of other packets of the same source.
     pub fn add(&mut self, other: &Self) {
-        for (packets, more) in self.outcomes.iter_mut().zip(&other.outcomes) {
+        for (packets, more) in self.reasons.iter_mut().zip(&other.reasons) {
             *packets += more;
         }
+        self.scanner += other.scanner;
+        self.dropped += other.dropped;
+        self.would_drop += other.would_drop;
         for (packets, more) in self.classes.iter_mut().zip(&other.classes) {
             *packets += more;
         }
@@ -685,11 +721,12 @@ impl SourceCount {
         if let Some(packets) = self.classes.get_mut(facts.class()) {
             *packets += recent.packets;
         }
-        if facts.outcome() != Self::PLAIN
-            && let Some(packets) = self.outcomes.get_mut(facts.outcome())
-        {
-            *packets += recent.packets;
+        if let Some(reason) = facts.reason() {
+            self.reasons[reason] += recent.packets;
         }
+        self.scanner += facts.hostile() * recent.packets;
+        self.dropped += facts.dropped() * recent.packets;
+        self.would_drop += facts.would_drop() * recent.packets;
         self.bytes += recent.bytes;
         if self.first_seen == 0 || recent.at < self.first_seen {
             self.first_seen = recent.at;
@@ -719,44 +756,36 @@ impl SourceCount {
         (port as usize + (port as usize >> 10)) % SOURCE_PORTS
     }
 
-    /// Where packets are not counted, since what is left of `classes` says how many they are.
-    pub const PLAIN: usize = Self::outcome(false, Outcome::Passed);
-
     /// Counts packets of which the same was found and decided.
     pub fn count(&mut self, class: MessageClass, hostile: bool, outcome: Outcome, packets: u64) {
         self.classes[class as usize] += packets;
-        let place = Self::outcome(hostile, outcome);
-        if place != Self::PLAIN {
-            self.outcomes[place] += packets;
+        if let Some(reason) = (outcome.reason() as usize).checked_sub(1) {
+            self.reasons[reason] += packets;
         }
+        self.scanner += u64::from(hostile) * packets;
+        self.dropped += u64::from(outcome.is_drop()) * packets;
+        self.would_drop += u64::from(outcome.is_would_drop()) * packets;
     }
 
-    /// How many such packets there were.
-    pub fn met_with(&self, hostile: bool, outcome: Outcome) -> u64 {
-        match Self::outcome(hostile, outcome) {
-            Self::PLAIN => {
-                let others: u64 = self.outcomes.iter().sum();
+    /// How many packets a rule met.
+    pub fn met_by(&self, reason: Reason) -> u64 {
+        match (reason as usize).checked_sub(1) {
+            Some(reason) => self.reasons[reason],
+            None => {
+                let others: u64 = self.reasons.iter().sum();
                 self.packets().saturating_sub(others)
             }
-            place => self.outcomes[place],
         }
     }
 
     /// Whether a tool of a dropping kind or a behaviour was ever recognised.
     pub fn is_recognised(&self) -> bool {
-        let hostile = Outcome::ALL.map(|outcome| self.met_with(true, outcome));
-        hostile.iter().any(|packets| *packets > 0) || self.behaviours().next().is_some()
+        self.scanner > 0 || self.behaviours().next().is_some()
     }
 
     /// All packets.
     pub fn packets(&self) -> u64 {
         self.classes.iter().sum()
-    }
-
-    /// The place in `outcomes` that counts such a packet.
-    #[inline(always)]
-    pub const fn outcome(hostile: bool, outcome: Outcome) -> usize {
-        hostile as usize * Outcome::COUNT + outcome as usize
     }
 }
 
@@ -834,7 +863,7 @@ const _: () = {
     // What the kernel allows a per-CPU value.
     assert!(size_of::<Counts>() <= 32 << 10);
     assert!(size_of::<Address>() == 16);
-    assert!(size_of::<SourceCount>() == 224 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS + 8);
+    assert!(size_of::<SourceCount>() == 88 + 144 + 24 + SOURCE_PORTS + MAX_TOOLS + 8);
     assert!(size_of::<ToolName>() == 32);
     assert!(size_of::<SignatureNumber>() == 24);
 };
@@ -875,7 +904,10 @@ mod tests {
                     let facts = Facts::new(class, Some(7), hostile, outcome).at(65_535);
                     assert_eq!(facts.cell(), Totals::cell(class, hostile, outcome));
                     assert_eq!(facts.class(), class as usize);
-                    assert_eq!(facts.outcome(), SourceCount::outcome(hostile, outcome));
+                    assert_eq!(
+                        facts.reason().map_or(0, |at| at + 1),
+                        outcome.reason() as usize
+                    );
                     assert_eq!((facts.tool(), facts.port()), (7, 65_535));
                     assert_eq!(facts.hostile(), u64::from(hostile));
                     assert_eq!(facts.dropped(), u64::from(outcome.is_drop()));

@@ -72,7 +72,8 @@ impl Sent {
     /// Notes whether a tool of a dropping kind was recognised, and whether it is dropped for it.
     #[inline(always)]
     pub fn note_tool(&mut self, is_hostile: bool, is_dropped: bool) {
-        self.flags = is_hostile as u64 * Self::IS_HOSTILE | is_dropped as u64 * Self::IS_DROPPED;
+        self.flags =
+            (is_hostile as u64 * Self::IS_HOSTILE) | (is_dropped as u64 * Self::IS_DROPPED);
     }
 
     /// Where it is for.

@@ -3,7 +3,7 @@
 use core::num::NonZero;
 
 /// How many tools can be told apart.
-pub const MAX_TOOLS: usize = 96;
+pub const MAX_TOOLS: usize = 80;
 
 /// What a tool is used for, which decides what recognising it may lead to.
 #[repr(u8)]

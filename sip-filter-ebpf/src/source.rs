@@ -7,13 +7,16 @@ use sip_filter_common::{
     abi::{Counts, Facts, MAX_TOOLS, Recent, SourceCount},
     sender::Sent,
     sip::MessageClass,
-    verdict::Outcome,
+    verdict::Reason,
 };
 
 use crate::{
     count::counts,
     maps::{RECOGNISED, SOURCES},
 };
+
+/// How many reasons a source's packets are counted by.
+const REASONS: usize = Reason::COUNT - 1;
 
 /// What a new source begins with. A value this large has no room on the program's stack.
 static NEW_SOURCE: SourceCount = SourceCount::ZERO;
@@ -76,9 +79,9 @@ extern "C" fn sip_filter_list(number: u64) -> u64 {
 /// Adds packets to the map; `None` where it has no room for another source.
 #[inline(always)]
 fn list(sent: &Recent) -> Option<()> {
-    let (class, place, tool) = (sent.facts.class(), sent.facts.outcome(), sent.facts.tool());
+    let (class, tool) = (sent.facts.class(), sent.facts.tool());
     // A place that was never taken holds none.
-    if sent.packets == 0 || class >= MessageClass::COUNT || place >= 2 * Outcome::COUNT {
+    if sent.packets == 0 || class >= MessageClass::COUNT {
         return Some(());
     }
     let behaviour = sent.facts.behaviour();
@@ -104,8 +107,17 @@ fn list(sent: &Recent) -> Option<()> {
     // with a value that is as good as the other CPU's.
     unsafe {
         add(&raw mut (*source).classes[class], sent.packets);
-        if place != SourceCount::PLAIN {
-            add(&raw mut (*source).outcomes[place], sent.packets);
+        if let Some(reason) = sent.facts.reason() {
+            add(&raw mut (*source).reasons[reason % REASONS], sent.packets);
+        }
+        if sent.facts.hostile() != 0 {
+            add(&raw mut (*source).scanner, sent.packets);
+        }
+        if sent.facts.dropped() != 0 {
+            add(&raw mut (*source).dropped, sent.packets);
+        }
+        if sent.facts.would_drop() != 0 {
+            add(&raw mut (*source).would_drop, sent.packets);
         }
         add(&raw mut (*source).bytes, sent.bytes);
         // What another CPU has moved earlier may have arrived later.

@@ -776,9 +776,10 @@ fn the_sources_take_the_same_thirty_two_megabytes_on_however_many_cpus() {
 
 /// Everything about one source that only grows.
 fn growing(count: &SourceCount) -> impl Iterator<Item = u64> {
-    let outcomes = count.outcomes.into_iter().chain(count.classes);
+    let met = [count.scanner, count.dropped, count.would_drop];
+    let met = met.into_iter().chain(count.reasons).chain(count.classes);
     let notes = count.ports.into_iter().chain(count.tools).map(u64::from);
-    outcomes.chain([count.bytes, count.last_seen]).chain(notes)
+    met.chain([count.bytes, count.last_seen]).chain(notes)
 }
 
 /// Floods from so many sources on every CPU, which are read all the while: no count goes back,

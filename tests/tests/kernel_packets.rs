@@ -163,9 +163,12 @@ impl Added {
             (before != Some(after)).then(|| {
                 let mut more = *after;
                 let before = before.copied().unwrap_or(SourceCount::ZERO);
-                for (more, before) in more.outcomes.iter_mut().zip(before.outcomes) {
+                for (more, before) in more.reasons.iter_mut().zip(before.reasons) {
                     *more -= before;
                 }
+                more.scanner -= before.scanner;
+                more.dropped -= before.dropped;
+                more.would_drop -= before.would_drop;
                 for (more, before) in more.classes.iter_mut().zip(before.classes) {
                     *more -= before;
                 }
@@ -254,7 +257,9 @@ impl Added {
         assert_eq!(address.to_string(), source, "{what}");
         let mut one = SourceCount::ZERO;
         one.count(class, hostile, outcome, 1);
-        assert_eq!(count.outcomes, one.outcomes, "{what}");
+        assert_eq!(count.reasons, one.reasons, "{what}");
+        let met = |count: &SourceCount| (count.scanner, count.dropped, count.would_drop);
+        assert_eq!(met(count), met(&one), "{what}");
         assert_eq!(count.classes, one.classes, "{what}");
         assert_eq!(count.bytes, bytes, "{what}");
         assert!(count.first_seen > 0, "{what}: never seen");

@@ -45,7 +45,7 @@ pub const DEFAULT: &str = "/etc/sip-filter/config.toml";
 /// The fewest sources that can be remembered: the kernel spreads them over its CPUs, and
 /// fewer would leave each with next to none.
 pub const MIN_SOURCES: u32 = 1 << 10;
-/// The most: at some 600 bytes each, ten gigabytes.
+/// The most: at some 500 bytes each, eight gigabytes.
 pub const MAX_SOURCES: u32 = 1 << 24;
 /// The most entries of a list: a gigabyte and more.
 const MAX_ENTRIES: u32 = 1 << 24;

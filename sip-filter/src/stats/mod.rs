@@ -459,13 +459,13 @@ impl Source {
         named: &impl Fn(usize) -> Option<(&'a str, Kind)>,
         clock: Clock,
     ) -> Self {
-        let mut row = Self {
+        Self {
             source: Ipv6Addr::from(source.octets()).to_canonical(),
-            packets: 0,
+            packets: count.packets(),
             bytes: count.bytes,
-            scanner: 0,
-            dropped: 0,
-            would_drop: 0,
+            scanner: count.scanner,
+            dropped: count.dropped,
+            would_drop: count.would_drop,
             methods: MessageClass::ALL
                 .into_iter()
                 .zip(count.classes)
@@ -481,17 +481,7 @@ impl Source {
             ports: count.ports.iter().map(|tried| u32::from(*tried != 0)).sum(),
             first_seen: clock.at(count.first_seen),
             last_seen: clock.at(count.last_seen),
-        };
-        for hostile in [false, true] {
-            for outcome in Outcome::ALL {
-                let packets = count.met_with(hostile, outcome);
-                row.packets += packets;
-                row.scanner += if hostile { packets } else { 0 };
-                row.dropped += if outcome.is_drop() { packets } else { 0 };
-                row.would_drop += if outcome.is_would_drop() { packets } else { 0 };
-            }
         }
-        row
     }
 }
 

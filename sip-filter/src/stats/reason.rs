@@ -70,13 +70,7 @@ pub(super) fn by_reason(totals: &abi::Totals) -> Vec<ByReason> {
 
 /// The reasons that met a source's packets, and how many they met.
 pub(super) fn of_source(count: &SourceCount) -> Vec<(&'static str, u64)> {
-    let met = |reason: Reason| -> u64 {
-        let outcomes = Outcome::ALL.into_iter();
-        let its = outcomes.filter(|outcome| outcome.reason() == reason);
-        its.map(|outcome| count.met_with(false, outcome) + count.met_with(true, outcome))
-            .sum()
-    };
-    let reasons = Reason::ALL.map(|reason| (reason.name(), met(reason)));
+    let reasons = Reason::ALL.map(|reason| (reason.name(), count.met_by(reason)));
     reasons
         .into_iter()
         .filter(|(_, packets)| *packets > 0)
