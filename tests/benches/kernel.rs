@@ -412,7 +412,7 @@ fn lists() -> Result<Lists> {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         let address = Ipv4Addr::from((random >> 32) as u32);
-        let length = if at % 10 == 0 { 24 } else { 32 };
+        let length = if at.is_multiple_of(10) { 24 } else { 32 };
         let network = u32::from(address) & u32::MAX << (32 - length);
         named(list, &format!("{}/{length}", Ipv4Addr::from(network)))
     };
