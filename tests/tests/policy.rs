@@ -11,15 +11,18 @@ use std::{
 };
 
 use sip_filter::{
+    config::{
+        configuration::{Action, Configuration},
+        span::Span,
+    },
     kernel::Load,
+    lists::{ConfigEntry, List, Lists},
     replay::{Engine as _, Host, Kernel},
     stats::{Clock, Snapshot, WallTime},
 };
 use sip_filter_common::{
-    rules::{Behaviour, Escalation, Limit, Rules, TICK_BITS, Threshold},
-    sender::{HOST_BITS, USER_BITS},
+    rules::{Behaviour, Escalation, Limit, Rules},
     sip::MessageClass,
-    sketch::bits_of,
 };
 use sip_filter_tests::{
     kernel::{Policy, Program},
@@ -194,36 +197,13 @@ fn with_limit(class: Option<MessageClass>, limit: Limit) -> Rules {
     rules
 }
 
-fn threshold(window: u64, count: u32) -> Threshold {
-    Threshold {
-        window: (window >> TICK_BITS) as u32,
-        count,
-    }
-}
-
-/// The thresholds of the configuration's example.
+/// What is watched with the thresholds that hold unless the operator says otherwise.
 fn watching() -> Rules {
-    let mut rules = Rules {
-        watched: (1 << Behaviour::COUNT) - 1,
-        seed: 0x5eed,
-        ..Rules::NONE
-    };
-    for (behaviour, threshold) in [
-        (Behaviour::PasswordGuessing, threshold(60 * SECOND, 20)),
-        (
-            Behaviour::Enumeration,
-            threshold(300 * SECOND, bits_of(100, USER_BITS)),
-        ),
-        (Behaviour::PortSweep, threshold(60 * SECOND, 5)),
-        (
-            Behaviour::AddressSweep,
-            threshold(60 * SECOND, bits_of(8, HOST_BITS)),
-        ),
-        (Behaviour::Flood, threshold(10 * SECOND, 1000)),
-    ] {
-        rules.thresholds[behaviour as usize] = threshold;
+    let mut configuration = Configuration::default();
+    for behaviour in &mut configuration.behaviours {
+        behaviour.action.value = Action::Count;
     }
-    rules
+    configuration.rules(0x5eed)
 }
 
 #[test]
@@ -625,7 +605,7 @@ fn escalating(by: u32, drops: bool) -> Rules {
     Rules {
         escalation: Escalation {
             after: 5,
-            within: threshold(600 * SECOND, 0).window,
+            within: Span::from_secs(600).ticks(),
             length: 3600 * SECOND,
             by,
             drops: drops.into(),
@@ -702,6 +682,55 @@ fn a_behaviour_escalates_and_offences_far_apart_do_not() {
         both.wait(160 * SECOND);
     }
     assert_eq!(both.reasons(), Rows::from([("signature", (40, 0, 40))]));
+}
+
+#[test]
+fn who_is_allowed_is_not_judged_and_who_is_blocked_is_not_asked() {
+    let entry = |(list, prefix): (List, &str)| ConfigEntry {
+        list,
+        prefix: prefix.parse().unwrap_or_else(|error| panic!("{error:#}")),
+        reason: String::new(),
+        place: String::new(),
+    };
+    let entries = [
+        (List::Allow, PHONE),
+        (List::Block, "192.0.2.0/24"),
+        (List::Block, "203.0.113.66"),
+        (List::Allow, "2001:db8::/32"),
+        (List::Block, "2001:db8::66"),
+        (List::Block, "2001:db9::/32"),
+    ];
+    let lists = Lists::of_configuration(&entries.map(entry));
+    for (block_drops, blocked) in [(1, (3, 3, 0)), (0, (3, 0, 3))] {
+        let mut rules = escalating(Escalation::BY_SIGNATURE | Escalation::BY_BEHAVIOUR, true);
+        rules.limits[0] = limit(1, SECOND, 1, true);
+        rules.dropped = rules.watched;
+        rules.block_drops = block_drops;
+        let policy = Policy::new("scanners,options,malformed", "5060").with_rules(rules);
+        let mut both = Both::load(&Load {
+            lists: &lists,
+            ..policy.load()
+        });
+        for _ in 0..30 {
+            both.say(SVMAP);
+            both.say(Request::new("REGISTER", "104").with_credentials().text());
+        }
+        both.say(RTP);
+        let v6 = "2001:db8::10";
+        for (from, to) in [
+            ("192.0.2.21", PBX),
+            ("203.0.113.66", PBX),
+            ("2001:db9::1", v6),
+            ("2001:db8::66", v6),
+        ] {
+            both.send(Frame::to(to).from(from).payload(OK));
+        }
+        assert_eq!(
+            both.reasons(),
+            Rows::from([("allowed", (62, 0, 0)), ("blocked", blocked)])
+        );
+        assert_eq!(both.behaviours(), Rows::new());
+    }
 }
 
 #[test]
