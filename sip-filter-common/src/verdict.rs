@@ -245,22 +245,23 @@ impl Met {
 #[inline(always)]
 pub fn decide(drop: DropSet, class: MessageClass, tool: Option<Found>, met: Met) -> Outcome {
     let hostile = matches!(tool, Some(tool) if tool.is_hostile());
-    if met.contains(Met::ALLOWED) {
-        return Outcome::Allowed;
-    }
-    if met.contains(Met::BLOCKED) {
-        return Outcome::Blocked;
-    }
-    if met.contains(Met::ESCALATED) {
+    // Asked in groups first: most packets have met nothing.
+    if met.contains(Met::ALLOWED.and(Met::BLOCKED).and(Met::ESCALATED)) {
+        if met.contains(Met::ALLOWED) {
+            return Outcome::Allowed;
+        }
+        if met.contains(Met::BLOCKED) {
+            return Outcome::Blocked;
+        }
         return Outcome::Escalated;
     }
     if hostile && drop.contains(DropSet::SCANNERS) {
         return Outcome::Signature;
     }
-    if met.contains(Met::LIMIT) {
-        return Outcome::Limit;
-    }
-    if met.contains(Met::BEHAVIOUR) {
+    if met.contains(Met::LIMIT.and(Met::BEHAVIOUR)) {
+        if met.contains(Met::LIMIT) {
+            return Outcome::Limit;
+        }
         return Outcome::Behaviour;
     }
     if class as u8 == MessageClass::Options as u8 && drop.contains(DropSet::OPTIONS) {
@@ -269,19 +270,19 @@ pub fn decide(drop: DropSet, class: MessageClass, tool: Option<Found>, met: Met)
     if class as u8 == MessageClass::Malformed as u8 && drop.contains(DropSet::MALFORMED) {
         return Outcome::Malformed;
     }
-    if met.contains(Met::WOULD_BLOCK) {
-        return Outcome::WouldBlock;
-    }
-    if met.contains(Met::WOULD_ESCALATE) {
+    if met.contains(Met::WOULD_BLOCK.and(Met::WOULD_ESCALATE)) {
+        if met.contains(Met::WOULD_BLOCK) {
+            return Outcome::WouldBlock;
+        }
         return Outcome::WouldEscalate;
     }
     if hostile {
         return Outcome::WouldSignature;
     }
-    if met.contains(Met::WOULD_LIMIT) {
-        return Outcome::WouldLimit;
-    }
-    if met.contains(Met::WOULD_BEHAVIOUR) {
+    if met.contains(Met::WOULD_LIMIT.and(Met::WOULD_BEHAVIOUR)) {
+        if met.contains(Met::WOULD_LIMIT) {
+            return Outcome::WouldLimit;
+        }
         return Outcome::WouldBehaviour;
     }
     Outcome::Passed

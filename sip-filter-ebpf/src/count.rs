@@ -188,13 +188,10 @@ fn placeless_port(port: u32) -> Option<&'static mut PortCount> {
 ///
 /// The kernel replaces the question for its jiffies by a load.
 #[inline(always)]
-pub fn now() -> u64 {
+pub fn now(counts: &mut Counts) -> u64 {
     if policy::uses() & Rules::SET_CLOCK != 0 {
         return CLOCK.get(0).copied().unwrap_or(0);
     }
-    let Some(counts) = counts() else {
-        return 0;
-    };
     // SAFETY: a helper without arguments.
     let jiffies = unsafe { bpf_jiffies64() };
     if counts.jiffies != jiffies {

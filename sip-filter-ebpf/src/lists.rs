@@ -11,7 +11,6 @@ use sip_filter_common::{
 };
 
 use crate::{
-    count::counts,
     maps::{ALLOWED, BAN_FILTER, BANS, BLOCKED, LIST_FILTER, LISTED},
     policy,
     source::add,
@@ -25,23 +24,11 @@ const MAPPED: u32 = 96;
 
 /// Notes what is known of the source before its packet is looked at.
 #[inline(always)]
-pub fn ask() {
+pub fn ask(sent: &mut Sent) {
     let is_in_use = matches!(LIST_FILTER.get(0), Some(filter) if filter.in_use != 0);
     if is_in_use || policy::escalates() {
-        sip_filter_lists();
+        sent.met = met(sent).0 as u64;
     }
-}
-
-/// A function of nothing, which the verifier walks once; where no list is in use, nobody calls it.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn sip_filter_lists() -> u64 {
-    let Some(counts) = counts() else {
-        return 0;
-    };
-    let sent = &mut counts.sent;
-    sent.met = met(sent).0 as u64;
-    0
 }
 
 #[inline(always)]

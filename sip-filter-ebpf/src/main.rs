@@ -85,10 +85,11 @@ fn inspect(ctx: *mut xdp_md) -> u32 {
     let (Some(work), Some(counts)) = (maps::work(), count::counts()) else {
         return count::unreadable();
     };
+    let now = count::now(counts);
     let sent = &mut counts.sent;
-    sent.note(&datagram, count::now());
+    sent.note(&datagram, now);
     let payload = datagram.payload;
-    lists::ask();
+    lists::ask(sent);
     let class = classify::class(&payload, work);
     let mut found = Classification {
         class,
