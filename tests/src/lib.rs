@@ -6,12 +6,13 @@
 //! RFCs thought up. [`namespace`] gives every test a network of its own, in which [`process`] runs
 //! programs, [`tools`] the real tools, [`registrar`] answers them and [`watch`] counts what
 //! passes. [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as
-//! its users start it, and [`stats`] what it says.
+//! its users start it, [`configuration`] what it is given, and [`stats`] what it says.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
 
 pub mod capture;
+pub mod configuration;
 pub mod corpus;
 pub mod hostile;
 pub mod kernel;

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -11,46 +11,15 @@ use std::{
 };
 
 use sip_filter_tests::{
+    configuration::{Configuration, example},
     corpus,
-    namespace::{FILTERED, Folder, Link, PHONE, SCANNER, SERVER},
+    namespace::{FILTERED, Link, PHONE, SCANNER, SERVER},
     process::{self, Finished},
     sip_filter::{SipFilter, binary},
     stats::Stats,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const NAME: &str = "config.toml";
-
-/// A folder with a configuration file, gone when this is dropped.
-struct Config {
-    folder: Folder,
-}
-
-impl Config {
-    fn new(text: &str) -> Self {
-        let config = Self {
-            folder: Folder::new(),
-        };
-        config.write(NAME, text);
-        config
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join(NAME)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.folder.path().join(name);
-        if let Err(error) = fs::write(&path, text) {
-            panic!("cannot write {}: {error}", path.display());
-        }
-    }
-
-    /// As an option.
-    fn option(&self) -> String {
-        format!("--config {}", self.path().display())
-    }
-}
 
 /// The program, away from any filter that is attached.
 fn sip_filter(words: &[&str], file: &Path) -> Finished {
@@ -70,7 +39,7 @@ fn shown<'a>(text: &'a str, key: &str) -> &'a str {
 
 #[test]
 fn a_file_is_checked_with_the_files_that_it_names() {
-    let config = Config::new(
+    let config = Configuration::new(
         "interfaces = [\"eth0\"]\nsignatures = [\"own.toml\"]\n\
          [lists]\nallow_files = [\"trunks.txt\"]\n",
     );
@@ -103,7 +72,7 @@ fn a_file_is_checked_with_the_files_that_it_names() {
 
 #[test]
 fn a_file_that_cannot_be_used_is_told_whole_wherever_it_is_given() {
-    let config = Config::new("prots = \"5060\"\n\n[limit.register]\nrate = 10\n");
+    let config = Configuration::new("prots = \"5060\"\n\n[limit.register]\nrate = 10\n");
     let capture = corpus::folder().join("svmap.pcap");
     let capture = capture.to_string_lossy();
     for words in [
@@ -129,7 +98,7 @@ fn a_file_that_cannot_be_used_is_told_whole_wherever_it_is_given() {
 
 #[test]
 fn without_an_interface_nothing_is_attached() {
-    let config = Config::new("drop = [\"scanners\"]\n");
+    let config = Configuration::new("drop = [\"scanners\"]\n");
     let refused = sip_filter(&["attach", "--config"], &config.path());
     assert_eq!(refused.status.code(), Some(2), "{refused}");
     let said = "no interface is named";
@@ -139,7 +108,7 @@ fn without_an_interface_nothing_is_attached() {
 
 #[test]
 fn a_capture_is_replayed_as_the_file_says_and_the_command_line_wins() {
-    let config = Config::new("ports = \"5070\"\ndrop = [\"scanners\"]\n");
+    let config = Configuration::new("ports = \"5070\"\ndrop = [\"scanners\"]\n");
     let capture = corpus::folder().join("svmap.pcap");
     let capture = capture.to_string_lossy();
     let words = ["replay", &capture, "--engine", "host", "--format", "json"];
@@ -161,7 +130,7 @@ fn a_capture_is_replayed_as_the_file_says_and_the_command_line_wins() {
 fn what_is_in_force_is_shown_with_where_it_came_from() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
-    let config = Config::new(&format!(
+    let config = Configuration::new(&format!(
         "interfaces = [\"{FILTERED}\"]\nports = \"5060\"\ndrop = [\"malformed\"]\n\
          [limit.REGISTER]\nrate = 10\n"
     ));
@@ -183,7 +152,7 @@ fn what_is_in_force_is_shown_with_where_it_came_from() {
 
     filter.succeed(&format!("attach {} --drop scanners", config.option()));
     // What is shown is what is in force, not what the file has come to say.
-    config.write(NAME, "ports = \"5070\"\n");
+    config.say("ports = \"5070\"\n");
     let text = filter.succeed("config show");
     for (key, value, origin) in [
         (
@@ -210,7 +179,7 @@ fn what_is_in_force_is_shown_with_where_it_came_from() {
     }
     // It is a configuration file, and gives the same.
     config.write("shown.toml", &text);
-    let shown_file = config.folder.path().join("shown.toml");
+    let shown_file = config.path().with_file_name("shown.toml");
     sip_filter(&["config", "check"], &shown_file).successful();
 
     let rows = filter.succeed("config show --format json");
@@ -253,11 +222,11 @@ fn a_reload_applies_the_whole_file_or_nothing() {
     assert!(refused.stderr.contains("is not attached"), "{refused}");
 
     let first = format!("interfaces = [\"{FILTERED}\"]\n");
-    let config = Config::new(&first);
+    let config = Configuration::new(&first);
     filter.succeed(&format!("attach {}", config.option()));
     assert_eq!(drops(&filter, &link), 0);
 
-    config.write(NAME, &format!("{first}drop = [\"scanners\"]\n"));
+    config.say(&format!("{first}drop = [\"scanners\"]\n"));
     assert_eq!(drops(&filter, &link), 0, "nobody has reloaded it");
     let said = filter.succeed("reload");
     assert!(said.contains("reloaded; dropping scanners"), "{said}");
@@ -283,7 +252,7 @@ fn a_reload_applies_the_whole_file_or_nothing() {
             "bans = 16384 under [sizes]",
         ),
     ] {
-        config.write(NAME, &text);
+        config.say(&text);
         let refused = filter.attempt("reload");
         assert_ne!(refused.status.code(), Some(0), "{text}{refused}");
         assert!(refused.stderr.contains(said), "{text}{refused}");
@@ -293,9 +262,9 @@ fn a_reload_applies_the_whole_file_or_nothing() {
     }
 
     // The command line of then still wins.
-    config.write(NAME, &first);
+    config.say(&first);
     filter.succeed(&format!("attach {} --drop scanners", config.option()));
-    config.write(NAME, &format!("{first}drop = []\nports = \"5060\"\n"));
+    config.say(&format!("{first}drop = []\nports = \"5060\"\n"));
     let said = filter.succeed("reload");
     assert!(said.contains("dropping scanners; ports 5060"), "{said}");
     assert_eq!(drops(&filter, &link), 1);
@@ -309,48 +278,33 @@ fn a_limit_that_a_reload_brings_holds() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
     let first = format!("interfaces = [\"{FILTERED}\"]\n");
-    let config = Config::new(&first);
+    let config = Configuration::new(&first);
     filter.succeed(&format!("attach {}", config.option()));
-    config.write(
-        NAME,
-        &format!("{first}[limit.OPTIONS]\nrate = 1\nper = \"1h\"\n"),
-    );
+    config.say(&format!("{first}[limit.OPTIONS]\nrate = 1\nper = \"1h\"\n"));
     filter.succeed("reload");
     // Of two sources, neither of which takes the other's place.
     let sources = [SCANNER, PHONE, SCANNER, PHONE, SCANNER];
     let dropped = sources.map(|source| drops_from(&filter, &link, source));
     assert_eq!(dropped, [0, 0, 1, 1, 1]);
-    config.write(NAME, &first);
+    config.say(&first);
     filter.succeed("reload");
     assert_eq!(drops(&filter, &link), 0, "the limit is not gone");
-}
-
-/// The example that comes with the source, with what is switched off in it if `whole`.
-fn example(whole: bool) -> String {
-    let text = include_str!("../../sip-filter/config.toml");
-    let text = text.replace("\"eth0\"", &format!("\"{FILTERED}\""));
-    let is_setting = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
-    let line = |line: &str| match line.strip_prefix('#') {
-        Some(setting) if whole && is_setting(setting) => format!("{setting}\n"),
-        _ => format!("{line}\n"),
-    };
-    text.lines().map(line).collect()
 }
 
 #[test]
 fn the_example_can_be_put_in_force_with_all_that_is_in_it() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
-    let config = Config::new(&example(false));
+    let config = Configuration::new(&example(false));
     config.write("own.toml", "");
     config.write("trunks.txt", "192.0.2.1\n");
     config.write("voip-blocklist.txt", "203.0.113.0/24  # published\n");
     filter.succeed(&format!("attach {}", config.option()));
-    config.write(NAME, &example(true));
+    config.say(&example(true));
     filter.succeed("reload");
     let text = filter.succeed("config show");
     assert!(!text.contains("# default"), "{text}");
-    config.write(NAME, &example(false));
+    config.say(&example(false));
     filter.succeed("reload");
     filter.detach();
     filter.assert_absent();
@@ -361,7 +315,7 @@ fn the_lists_of_the_file_hold_beside_those_of_commands() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
     let first = format!("interfaces = [\"{FILTERED}\"]\n[lists]\n");
-    let config = Config::new(&format!(
+    let config = Configuration::new(&format!(
         "{first}block = [\"{SCANNER}\", \"192.0.2.16/28\"]\n"
     ));
     let dropped = || [SCANNER, PHONE].map(|source| drops_from(&filter, &link, source));
@@ -371,25 +325,23 @@ fn the_lists_of_the_file_hold_beside_those_of_commands() {
     assert!(listed.contains("192.0.2.16/28"), "{listed}");
 
     config.write("trunks.txt", &format!("{PHONE}  # our provider\n"));
-    config.write(
-        NAME,
-        &format!("{first}block = [\"{SCANNER}\"]\nallow_files = [\"trunks.txt\"]\n"),
-    );
+    config.say(&format!(
+        "{first}block = [\"{SCANNER}\"]\nallow_files = [\"trunks.txt\"]\n"
+    ));
     filter.succeed("reload");
     assert_eq!(dropped(), [1, 0]);
     filter.succeed(&format!("block add {PHONE}"));
     assert_eq!(dropped(), [1, 0], "the allow list wins");
-    config.write(
-        NAME,
-        &format!("{first}block = [\"{SCANNER}\"]\naction = \"count\"\n"),
-    );
+    config.say(&format!(
+        "{first}block = [\"{SCANNER}\"]\naction = \"count\"\n"
+    ));
     filter.succeed("reload");
     assert_eq!(dropped(), [0, 0], "what is blocked is only counted");
 
     // More than there is room for changes nothing; more room is made by a reload.
     let small = "[sizes]\nlists = 1\n";
     let two = format!("{first}block = [\"{SCANNER}\", \"192.0.2.1\"]\n");
-    config.write(NAME, &format!("{two}{small}"));
+    config.say(&format!("{two}{small}"));
     let refused = filter.attempt("reload");
     assert_eq!(refused.status.code(), Some(1), "{refused}");
     assert!(
@@ -397,7 +349,7 @@ fn the_lists_of_the_file_hold_beside_those_of_commands() {
         "{refused}"
     );
     assert_eq!(dropped(), [0, 0]);
-    config.write(NAME, &format!("{two}[sizes]\nlists = 3\n"));
+    config.say(&format!("{two}[sizes]\nlists = 3\n"));
     filter.succeed("reload");
     assert_eq!(dropped(), [1, 1], "who was blocked by a command still is");
     filter.detach();
@@ -407,7 +359,7 @@ fn the_lists_of_the_file_hold_beside_those_of_commands() {
 fn a_reload_follows_the_interfaces_that_the_file_names() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
-    let config = Config::new(&format!(
+    let config = Configuration::new(&format!(
         "mode = \"skb\"\ninterfaces = [\"{FILTERED}\", \"lo\"]\n"
     ));
     let attached = || {
@@ -416,14 +368,11 @@ fn a_reload_follows_the_interfaces_that_the_file_names() {
     };
     filter.succeed(&format!("attach {}", config.option()));
     assert_eq!(attached(), [true, true]);
-    config.write(
-        NAME,
-        &format!("mode = \"skb\"\ninterfaces = [\"{FILTERED}\"]\n"),
-    );
+    config.say(&format!("mode = \"skb\"\ninterfaces = [\"{FILTERED}\"]\n"));
     let said = filter.succeed("reload");
     assert!(said.contains("lo: detached"), "{said}");
     assert_eq!(attached(), [true, false]);
-    config.write(NAME, "mode = \"skb\"\ninterfaces = [\"lo\"]\n");
+    config.say("mode = \"skb\"\ninterfaces = [\"lo\"]\n");
     filter.succeed("reload");
     assert_eq!(attached(), [false, true]);
 
@@ -444,18 +393,18 @@ fn a_reload_follows_the_interfaces_that_the_file_names() {
 fn a_running_filter_reloads_on_sighup() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
-    let config = Config::new("drop = []\n");
+    let config = Configuration::new("drop = []\n");
     let mut running = filter.run(&config.option());
     assert_eq!(drops(&filter, &link), 0);
 
-    config.write(NAME, "drop = [\"scanners\"]\n");
+    config.say("drop = [\"scanners\"]\n");
     running.signal(libc::SIGHUP);
     running.wait_until("reads it again", PATIENCE, |running| {
         running.stderr().contains("read again; dropping scanners")
     });
     assert_eq!(drops(&filter, &link), 1);
 
-    config.write(NAME, "drop = []\nprots = 1\n\n[limit.sip]\n");
+    config.say("drop = []\nprots = 1\n\n[limit.sip]\n");
     running.signal(libc::SIGHUP);
     running.wait_until("refuses it", PATIENCE, |running| {
         running.stderr().contains("what was in force stays")
@@ -484,7 +433,7 @@ fn no_packet_meets_half_of_a_reload() {
     let by_name = format!("{interfaces}drop = [\"scanners\"]\nports = \"5060\"\n");
     let by_method =
         format!("{interfaces}drop = [\"options\"]\nports = \"any\"\nsignatures = [\"own.toml\"]\n");
-    let config = Config::new(&by_name);
+    let config = Configuration::new(&by_name);
     config.write(
         "own.toml",
         "[[signature]]\ntool = \"sipvicious\"\ndisabled = true\n",
@@ -504,7 +453,7 @@ fn no_packet_meets_half_of_a_reload() {
             sent
         });
         for round in 0..6 {
-            config.write(NAME, if round % 2 == 0 { &by_method } else { &by_name });
+            config.say(if round % 2 == 0 { &by_method } else { &by_name });
             filter.succeed("reload");
         }
         done.store(true, Ordering::Relaxed);
