@@ -4,9 +4,10 @@
 //! [`mutation`] changes messages in ways that are hard to read, and [`hostile`] holds some that are
 //! meant to be. [`corpus`] is what real programs have sent, recorded once, and [`torture`] what the
 //! RFCs thought up. [`namespace`] gives every test a network of its own, in which [`process`] runs
-//! programs, [`tools`] the real tools, [`registrar`] answers them and [`watch`] counts what
-//! passes. [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as
-//! its users start it, [`configuration`] what it is given, and [`stats`] what it says.
+//! programs, [`tools`] the real tools and [`sipp`] one of them as a test has it play, [`registrar`]
+//! answers them and [`watch`] counts what passes. [`forged`] sends what names another's address.
+//! [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users
+//! start it, [`configuration`] what it is given, and [`stats`] what it says.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
@@ -14,6 +15,7 @@
 pub mod capture;
 pub mod configuration;
 pub mod corpus;
+pub mod forged;
 pub mod hostile;
 pub mod kernel;
 pub mod messages;
@@ -24,6 +26,7 @@ pub mod packet;
 pub mod process;
 pub mod registrar;
 pub mod sip_filter;
+pub mod sipp;
 pub mod stats;
 pub mod tools;
 pub mod torture;

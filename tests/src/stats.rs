@@ -24,6 +24,10 @@ pub struct Stats {
     pub tools: Vec<Tool>,
     /// By destination port.
     pub ports: Vec<Port>,
+    /// By the rule that met them.
+    pub reasons: Vec<Reason>,
+    /// By behaviour.
+    pub behaviours: Vec<Behaviour>,
     /// By source address.
     pub sources: Vec<Source>,
 }
@@ -89,6 +93,26 @@ pub struct Port {
     pub dropped: u64,
 }
 
+/// Packets that one rule met.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named in the contract")]
+pub struct Reason {
+    pub reason: String,
+    pub packets: u64,
+    pub dropped: u64,
+    pub would_drop: u64,
+}
+
+/// Packets that were a part of one behaviour.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named in the contract")]
+pub struct Behaviour {
+    pub behaviour: String,
+    pub packets: u64,
+    pub dropped: u64,
+    pub would_drop: u64,
+}
+
 /// Packets of one source.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named in the contract")]
@@ -102,9 +126,17 @@ pub struct Source {
     pub methods: BTreeMap<String, u64>,
     pub tools: Vec<String>,
     pub behaviours: Vec<String>,
+    pub reasons: BTreeMap<String, u64>,
     pub ports: u64,
     pub first_seen: String,
     pub last_seen: String,
+}
+
+impl Source {
+    /// How many of its packets this rule met.
+    pub fn reason(&self, name: &str) -> u64 {
+        self.reasons.get(name).copied().unwrap_or_default()
+    }
 }
 
 impl Stats {
@@ -150,6 +182,18 @@ impl Stats {
         self.methods.get(name).copied().unwrap_or_default()
     }
 
+    /// How many packets this rule met.
+    pub fn reason(&self, name: &str) -> u64 {
+        let mut rows = self.reasons.iter().filter(|row| row.reason == name);
+        rows.next().map_or(0, |row| row.packets)
+    }
+
+    /// How many packets were a part of this behaviour.
+    pub fn behaviour(&self, name: &str) -> u64 {
+        let mut rows = self.behaviours.iter().filter(|row| row.behaviour == name);
+        rows.next().map_or(0, |row| row.packets)
+    }
+
     /// Every packet is exactly one of each: whatever it is counted by, the sums agree.
     ///
     /// Holds while no packet arrives, and as long as no source had to be forgotten.
@@ -189,6 +233,11 @@ impl Stats {
                 "would drop by method",
                 methods(|method| method.would_drop),
                 would_drop,
+            ),
+            (
+                "reasons",
+                self.reasons.iter().map(|reason| reason.packets).sum(),
+                packets,
             ),
             ("ports", ports(|port| port.packets), packets),
             (
