@@ -2,7 +2,7 @@
 //! in force, and again while packets arrive.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::Path,
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
@@ -14,7 +14,7 @@ use sip_filter_tests::{
     configuration::{Configuration, example},
     corpus,
     namespace::{FILTERED, Link, PHONE, SCANNER, SERVER},
-    process::{self, Finished},
+    process::{self, Finished, Running},
     sip_filter::{SipFilter, binary},
     stats::Stats,
 };
@@ -466,6 +466,43 @@ fn no_packet_meets_half_of_a_reload() {
     let totals = filter.stats().totals;
     assert!(totals.packets > 1_000, "{} of {sent}", totals.packets);
     assert_eq!(totals.dropped, totals.packets, "a packet has passed");
+}
+
+#[test]
+fn who_changes_what_a_filter_is_given_does_so_one_after_the_other() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let first = format!("interfaces = [\"{FILTERED}\"]\n");
+    let config = Configuration::new(&first);
+    filter.succeed(&format!("attach {}", config.option()));
+    // As another process does that is at it.
+    let turn = File::open(filter.state()).unwrap_or_else(|error| panic!("{error}"));
+    turn.lock().unwrap_or_else(|error| panic!("{error}"));
+    config.say(&format!("{first}drop = [\"options\"]\n"));
+    let mut reload = Running::start(filter.command(["reload"]));
+    let mut show = Running::start(filter.command(["config", "show"]));
+    thread::sleep(Duration::from_millis(500));
+    assert!(reload.is_running() && show.is_running());
+    assert_eq!(drops(&filter, &link), 0);
+    // What the file says when it is the reload's turn.
+    config.say(&format!("{first}drop = [\"scanners\"]\n"));
+    drop(turn);
+    let done = reload.finish(PATIENCE).successful();
+    assert!(done.stdout.contains("dropping scanners"), "{done}");
+    show.finish(PATIENCE).successful();
+    assert_eq!(drops(&filter, &link), 1);
+
+    // Several at once, and none of them fails.
+    for drop in ["options", "scanners", "options", "scanners"] {
+        config.say(&format!("{first}drop = [\"{drop}\"]\n"));
+        let reloads = [(); 4].map(|()| Running::start(filter.command(["reload"])));
+        for reload in reloads {
+            reload.finish(PATIENCE).successful();
+        }
+        let shown_drop = filter.succeed("config show");
+        let expected = format!("drop = [\"{drop}\"]");
+        assert!(shown(&shown_drop, "drop").starts_with(&expected));
+    }
 }
 
 #[test]

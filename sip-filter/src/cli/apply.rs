@@ -6,6 +6,7 @@ use super::{
     Global,
     filter_options::{FilterOptions, Ready},
     given::Given,
+    turn::Turn,
 };
 use crate::{
     config::configuration::{Configuration, Origin},
@@ -42,6 +43,19 @@ pub(super) fn apply(
     global: &Global,
     verbose: bool,
     before: Before,
+) -> Result<Applied> {
+    // Before the file is read, so that who reads it last is in force last.
+    let turn = Turn::wait(&global.state)?;
+    apply_in_turn(options, global, verbose, before, &turn)
+}
+
+/// The same for whoever has a turn already.
+pub(super) fn apply_in_turn(
+    options: &FilterOptions,
+    global: &Global,
+    verbose: bool,
+    before: Before,
+    _: &Turn,
 ) -> Result<Applied> {
     let instance = global.instance()?;
     // What is kept of them is read in other folders.

@@ -9,6 +9,7 @@ use super::{
     Global, complain,
     filter_options::{Ready, configuration},
     given::Given,
+    turn::Turn,
 };
 use crate::{
     config::{
@@ -113,6 +114,7 @@ fn in_force(global: &Global) -> Result<Vec<Row>> {
         ));
         return Ok(configuration(None)?.rows());
     }
+    let _turn = Turn::wait(&global.state)?;
     let running = Filter::open(&instance)?.program_id()?;
     match Given::read(&global.state, name)? {
         Some(given) if given.program == running => Ok(given.in_force),

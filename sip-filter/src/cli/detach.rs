@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Global, Usage, complain, given::Given, named_once};
+use super::{Global, Usage, complain, given::Given, named_once, turn::Turn};
 use crate::{
     config::interface,
     kernel::{self, Instance, Interface},
@@ -47,6 +47,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 
 /// Detaches, says so, and forgets what was asked for.
 fn detach(global: &Global, instance: &Instance, interfaces: Option<&[String]>) -> Result<()> {
+    let _turn = Turn::wait(&global.state)?;
     let detached = kernel::detach(instance, interfaces)?;
     report(instance, &detached)?;
     let is_gone = !instance.dir().exists();

@@ -20,6 +20,7 @@ mod run;
 mod signatures;
 mod stats;
 mod status;
+mod turn;
 
 use std::{
     fmt,

@@ -7,6 +7,7 @@ use super::{
     apply::{self, Applied, Before},
     complain,
     given::Given,
+    turn::Turn,
 };
 use crate::{
     kernel::{Attached, Filter},
@@ -37,6 +38,7 @@ pub(super) struct Args {}
 
 pub(super) fn run(_: &Args, global: &Global) -> Result<()> {
     let instance = global.instance()?;
+    let turn = Turn::wait(&global.state)?;
     let running = Filter::open(&instance)?.program_id()?;
     let name = instance.name();
     let given = Given::read(&global.state, name)?;
@@ -56,7 +58,7 @@ pub(super) fn run(_: &Args, global: &Global) -> Result<()> {
             },
         detached,
         policy,
-    } = apply::apply(&given.options, global, false, Before::Goes)?;
+    } = apply::apply_in_turn(&given.options, global, false, Before::Goes, &turn)?;
     for notice in notices {
         complain(&format!("note: {notice}"));
     }

@@ -22,6 +22,7 @@ use super::{
     filter_options::FilterOptions,
     given::Given,
     lines,
+    turn::Turn,
 };
 use crate::{
     kernel::{Attached, Events, Filter, Instance, Logger},
@@ -211,6 +212,8 @@ fn leave(
     is_live: bool,
 ) -> Result<()> {
     let name = instance.name();
+    // Who asked for the end gets it, whoever else is at it.
+    let _turn = Turn::wait(&global.state).ok();
     if let Ok(Some(given)) = Given::read(&global.state, name) {
         names.extend(given.from_file);
     }
