@@ -19,6 +19,7 @@ use sip_filter_tests::{
     configuration::{Configuration, example},
     forged::Forger,
     messages::{self, SVMAP},
+    mutation::Random,
     namespace::{FILTERED, Link, OUTSIDE, PHONE, SCANNER, SERVER},
     packet::Frame,
     process::Running,
@@ -43,8 +44,9 @@ fn during_calls<T: Send>(link: &Link, calls: u32, work: impl FnOnce(&AtomicBool)
     let have_ended = AtomicBool::new(false);
     thread::scope(|scope| {
         let work = scope.spawn(|| work(&have_ended));
+        let ends = Ends(&have_ended);
         let finished = tools::call(&link.outside, CALLED, calls);
-        have_ended.store(true, Ordering::Relaxed);
+        drop(ends);
         let Ok(done) = work.join() else {
             panic!("what was done during the calls has failed")
         };
@@ -385,19 +387,13 @@ fn two_hundred_calls_a_second_lose_nothing_with_everything_on() {
 #[test]
 fn a_flood_meets_a_whole_configuration_however_often_it_is_reloaded() {
     const ROUNDS: usize = 20;
-    let link = Link::new();
-    let listener = Listener::new(&link);
+    let flooded = Flooded::new();
+    let Flooded { link, .. } = &flooded;
     let filter = SipFilter::new(&link.server);
-    // Each drops the flood for one reason alone, of which the other has nothing.
-    let by_list = format!("drop = []\n[lists]\nblock = [\"{SCANNER}\"]\n");
-    let by_name = "drop = [\"scanners\"]\n";
-    let configuration = Configuration::new(&by_list);
-    let mut running = filter.run(&configuration.option());
-    let done = AtomicBool::new(false);
-    let (sent, lasted) = thread::scope(|scope| {
-        let flood = scope.spawn(|| flood(&link, &done));
+    let mut running = filter.run(&flooded.configuration.option());
+    flooded.during(&filter, || {
         for round in 0..ROUNDS {
-            configuration.say(if round % 2 == 0 { by_name } else { &by_list });
+            flooded.say(round);
             // By either way, and by both at once.
             match round % 3 {
                 0 => reload_by_command(&filter),
@@ -405,40 +401,115 @@ fn a_flood_meets_a_whole_configuration_however_often_it_is_reloaded() {
                 _ => reload_by_signal(&mut running, || reload_by_command(&filter)),
             }
         }
-        done.store(true, Ordering::Relaxed);
-        match flood.join() {
-            Ok(sent_and_lasted) => sent_and_lasted,
-            Err(_) => panic!("the flood has failed"),
-        }
     });
-    let stats = filter.stats();
-    let rate = sent as f64 / lasted.as_secs_f64();
-    let met = ["blocked", "signature"].map(|reason| stats.reason(reason));
-    println!("{sent} probes, {rate:.0} a second; blocked and by signature: {met:?}");
-    assert!(rate >= 10_000.0, "only {rate:.0} probes a second");
-    assert!(!listener.has_heard(), "a probe has come through");
-    let source = stats.source(SCANNER);
-    // A full queue loses packets before the filter sees them.
-    assert!(source.packets > sent / 2, "{source:?}");
-    assert_eq!([source.dropped, met[0] + met[1]], [source.packets; 2]);
-    assert!(met.iter().all(|met| *met > 0));
     running.interrupt(PATIENCE).successful();
     filter.assert_absent();
+}
+
+#[test]
+fn a_reload_that_is_killed_leaves_one_whole_configuration_in_force() {
+    const ROUNDS: usize = 24;
+    let flooded = Flooded::new();
+    let Flooded { link, .. } = &flooded;
+    let filter = SipFilter::new(&link.server);
+    let mut running = filter.run(&flooded.configuration.option());
+    let mut random = Random::new(20);
+    flooded.during(&filter, || {
+        for round in 0..ROUNDS {
+            flooded.say(round);
+            let reload = Running::start(filter.command(["reload"]));
+            thread::sleep(Duration::from_millis(random.below(350) as u64));
+            reload.kill();
+            // Whatever it has left is put right by the next one.
+            if round % 3 == 2 {
+                reload_by_signal(&mut running, || {});
+                reload_by_command(&filter);
+            }
+        }
+    });
+    running.interrupt(PATIENCE).successful();
+    filter.assert_absent();
+}
+
+/// A server that is flooded by one source, and two configurations that drop the flood, for one reason
+/// alone each, of which the other has nothing.
+struct Flooded {
+    link: Link,
+    listener: Listener,
+    configuration: Configuration,
+}
+
+impl Flooded {
+    /// With the first configuration.
+    fn new() -> Self {
+        let link = Link::new();
+        let listener = Listener::new(&link);
+        let flooded = Self {
+            link,
+            listener,
+            configuration: Configuration::new(""),
+        };
+        flooded.say(1);
+        flooded
+    }
+
+    /// Has the file say one thing and the other by turns.
+    fn say(&self, round: usize) {
+        let by_list = format!("drop = []\n[lists]\nblock = [\"{SCANNER}\"]\n");
+        let by_name = "drop = [\"scanners\"]\n".to_owned();
+        let [even, odd] = [by_name, by_list];
+        self.configuration
+            .say(if round % 2 == 0 { &even } else { &odd });
+    }
+
+    /// Does something in the flood, of which nothing passes.
+    fn during(&self, filter: &SipFilter<'_>, work: impl FnOnce()) {
+        let done = AtomicBool::new(false);
+        let (sent, lasted) = thread::scope(|scope| {
+            let flood = scope.spawn(|| flood(&self.link, &done));
+            // The flood ends even where this fails.
+            let ends = Ends(&done);
+            work();
+            drop(ends);
+            match flood.join() {
+                Ok(sent_and_lasted) => sent_and_lasted,
+                Err(_) => panic!("the flood has failed"),
+            }
+        });
+        let stats = filter.stats();
+        let rate = sent as f64 / lasted.as_secs_f64();
+        let met = ["blocked", "signature"].map(|reason| stats.reason(reason));
+        println!("{sent} probes, {rate:.0} a second; blocked and by signature: {met:?}");
+        assert!(rate >= 10_000.0, "only {rate:.0} probes a second");
+        assert!(!self.listener.has_heard(), "a probe has come through");
+        let source = stats.source(SCANNER);
+        // A full queue loses packets before the filter sees them.
+        assert!(source.packets > sent / 2, "{source:?}");
+        assert_eq!([source.dropped, met[0] + met[1]], [source.packets; 2]);
+        assert!(met.iter().all(|met| *met > 0));
+    }
+}
+
+/// Sets what it holds when it is dropped.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Sends probes of svmap until it is done; how many, and in which time.
 fn flood(link: &Link, done: &AtomicBool) -> (u64, Duration) {
     // Not as fast as the CPU can: others need it too.
-    const AT_ONCE: u64 = 30;
+    const A_MILLISECOND: u64 = 15;
     let scanner = link.outside.udp_socket(SCANNER);
     let begun = Instant::now();
     let mut sent = 0;
     while !done.load(Ordering::Relaxed) {
-        // So many a millisecond, made up for where the CPU was somebody else's for a while.
-        while sent < begun.elapsed().as_millis() as u64 * AT_ONCE / 2 {
-            for _ in 0..AT_ONCE {
-                sent += u64::from(scanner.send_to(SVMAP, (SERVER, 5060)).is_ok());
-            }
+        // Made up for, where the CPU was somebody else's for a while.
+        while sent < begun.elapsed().as_millis() as u64 * A_MILLISECOND {
+            sent += u64::from(scanner.send_to(SVMAP, (SERVER, 5060)).is_ok());
         }
         thread::sleep(Duration::from_millis(1));
     }
