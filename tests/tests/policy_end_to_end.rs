@@ -18,6 +18,7 @@ use serde_json::Value;
 use sip_filter_tests::{
     configuration::{Configuration, example},
     forged::Forger,
+    kernel::DROP,
     messages::{self, SVMAP},
     mutation::Random,
     namespace::{FILTERED, Link, OUTSIDE, PHONE, SCANNER, SERVER},
@@ -294,23 +295,57 @@ fn a_million_random_sources_push_nobody_out() {
 /// Hands the attached program a packet from each of a million addresses, one half of them with the
 /// message of a scanner.
 fn send_from_a_million_sources(link: &Link) {
-    /// Where the source address stands in a frame.
-    const SOURCE: usize = 14 + 12;
     let program = attached(link);
     let mut frames = [SVMAP, messages::QUALIFY]
         .map(|message| Frame::to(SERVER).from("10.0.0.0").payload(message).bytes());
     for number in 0..1_000_000_u32 {
-        // An odd factor, which takes each number of 24 bits to another one.
-        let address = 0x0a00_0000 | (number.wrapping_mul(2_654_435_761) & 0x00ff_ffff);
         let frame = &mut frames[number as usize % 2];
-        frame[SOURCE..SOURCE + 4].copy_from_slice(&address.to_be_bytes());
-        let ran = program.test_run(TestRunOptions {
-            data_in: Some(frame),
-            ..TestRunOptions::new()
-        });
-        if let Err(error) = ran {
-            panic!("packet {number}: {error}");
+        set_source(frame, number);
+        run(&program, frame, 1);
+    }
+}
+
+#[test]
+fn who_is_blocked_and_goes_on_is_not_pushed_out_by_others_that_are_blocked() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    // Room for far fewer than will be blocked.
+    let configuration = Configuration::new(&format!("[sizes]\nbans = 1024\n{ESCALATE}"));
+    filter.attach(&configuration.option());
+    let program = attached(&link);
+    let frame = |source: &str, message: &[u8]| Frame::to(SERVER).from(source).payload(message);
+    let [probe, call] = [SVMAP, messages::INVITE].map(|message| frame(SCANNER, message).bytes());
+    run(&program, &probe, 5);
+    let mut forged = frame("10.0.0.0", SVMAP).bytes();
+    for number in 0..20_000 {
+        set_source(&mut forged, number);
+        // Blocked with the fifth, and again and again.
+        run(&program, &forged, 10);
+        if number % 100 == 0 {
+            assert_eq!(run(&program, &call, 1), DROP, "after {number} others");
         }
+    }
+}
+
+/// Has a frame of IPv4 be from the address of 10.0.0.0/8 that has this number, each another one.
+fn set_source(frame: &mut [u8], number: u32) {
+    /// Where the source address stands.
+    const SOURCE: usize = 14 + 12;
+    // An odd factor, which takes each number of 24 bits to another one.
+    let address = 0x0a00_0000 | (number.wrapping_mul(2_654_435_761) & 0x00ff_ffff);
+    frame[SOURCE..SOURCE + 4].copy_from_slice(&address.to_be_bytes());
+}
+
+/// Hands a program a frame so many times; what is to happen to the last one.
+fn run(program: &Xdp, frame: &[u8], times: u32) -> u32 {
+    let ran = program.test_run(TestRunOptions {
+        data_in: Some(frame),
+        repeat: times,
+        ..TestRunOptions::new()
+    });
+    match ran {
+        Ok(ran) => ran.return_value,
+        Err(error) => panic!("the program does not run: {error}"),
     }
 }
 
@@ -455,11 +490,10 @@ impl Flooded {
 
     /// Has the file say one thing and the other by turns.
     fn say(&self, round: usize) {
-        let by_list = format!("drop = []\n[lists]\nblock = [\"{SCANNER}\"]\n");
-        let by_name = "drop = [\"scanners\"]\n".to_owned();
-        let [even, odd] = [by_name, by_list];
-        self.configuration
-            .say(if round % 2 == 0 { &even } else { &odd });
+        self.configuration.say(&match round % 2 {
+            0 => "drop = [\"scanners\"]\n".to_owned(),
+            _ => format!("drop = []\n[lists]\nblock = [\"{SCANNER}\"]\n"),
+        });
     }
 
     /// Does something in the flood, of which nothing passes.
