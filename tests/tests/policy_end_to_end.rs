@@ -108,7 +108,7 @@ fn an_extension_scan_under_an_ordinary_name_is_blocked_and_calls_go_on() {
     let configuration = Configuration::new(&format!(
         "[behaviour]\naction = \"count\"\n{ESCALATE}by = [\"behaviour\"]\n"
     ));
-    let running = filter.run(&configuration.option());
+    let mut running = filter.run(&configuration.option());
     let watch = Watch::on(&link.outside, OUTSIDE);
     let scan = Play {
         from: SCANNER,
@@ -153,6 +153,10 @@ fn an_extension_scan_under_an_ordinary_name_is_blocked_and_calls_go_on() {
         stats.source(SCANNER).reason("escalated"),
         u64::from(failed) + 2
     );
+    let logged = format!("{SCANNER} is blocked for 3600 s: enumeration");
+    running.wait_until("it logs who is blocked", PATIENCE, |running| {
+        running.stderr().contains(&logged)
+    });
     running.interrupt(PATIENCE).successful();
     filter.assert_absent();
 }
