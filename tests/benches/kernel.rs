@@ -433,6 +433,7 @@ fn named(list: List, prefix: &str) -> Result<ConfigEntry> {
     Ok(ConfigEntry {
         list,
         prefix: prefix.parse()?,
+        until: None,
         reason: String::new(),
         place: String::new(),
     })

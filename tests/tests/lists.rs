@@ -333,6 +333,7 @@ fn what_is_not_there_cannot_be_taken_out() {
             .map(|(prefix, place)| ConfigEntry {
                 list: List::Block,
                 prefix: prefix.parse().unwrap_or_else(|error| panic!("{error:#}")),
+                until: None,
                 reason: String::new(),
                 place: (*place).to_owned(),
             })
@@ -476,6 +477,7 @@ fn program_and_lists_are_replaced_at_once() {
     let scanner = ConfigEntry {
         list: List::Block,
         prefix: SCANNER.parse().unwrap_or_else(|error| panic!("{error:#}")),
+        until: None,
         reason: String::new(),
         place: String::new(),
     };

@@ -689,6 +689,7 @@ fn who_is_allowed_is_not_judged_and_who_is_blocked_is_not_asked() {
     let entry = |(list, prefix): (List, &str)| ConfigEntry {
         list,
         prefix: prefix.parse().unwrap_or_else(|error| panic!("{error:#}")),
+        until: None,
         reason: String::new(),
         place: String::new(),
     };

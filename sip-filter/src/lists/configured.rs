@@ -28,15 +28,22 @@ pub fn configured(configuration: &Configuration) -> Result<Vec<ConfigEntry>> {
                 .map(|Entry { prefix, line }| ConfigEntry {
                     list,
                     prefix: *prefix,
+                    until: None,
                     reason: String::new(),
                     place: format!("{}:{line}", file.display()),
                 }),
         );
         for file in &files.value {
-            for NewEntry { prefix, reason, .. } in listed(file, list)? {
+            for entry in listed(file, list)? {
+                let NewEntry {
+                    prefix,
+                    until,
+                    reason,
+                } = entry;
                 entries.push(ConfigEntry {
                     list,
                     prefix,
+                    until,
                     reason,
                     place: file.display().to_string(),
                 });
@@ -63,15 +70,20 @@ pub fn listed(file: &Path, list: List) -> Result<Vec<NewEntry>> {
 impl Lists {
     /// What is in force where nothing but a configuration says anything.
     pub fn of_configuration(entries: &[ConfigEntry]) -> Self {
-        let mut lists: BTreeMap<_, u32> = BTreeMap::new();
+        let mut lists: BTreeMap<_, (u32, Option<u64>)> = BTreeMap::new();
         for entry in entries {
             let abi::Prefix { length, octets } = entry.prefix.to_abi();
-            *lists.entry((octets, length)).or_default() |= entry.list.bit();
+            let (lists, until) = lists.entry((octets, length)).or_insert((0, Some(0)));
+            *lists |= entry.list.bit();
+            if entry.list == List::Block {
+                // What is said twice lasts as long as is said longest.
+                *until = until.zip(entry.until).map(|(one, other)| one.max(other));
+            }
         }
-        let rule = |((octets, length), lists)| Rule {
+        let rule = |((octets, length), (lists, until)): (_, (u32, Option<u64>))| Rule {
             prefix: abi::Prefix { length, octets },
             lists,
-            until: None,
+            until: until.filter(|_| lists & List::Block.bit() != 0),
         };
         Self {
             generation: u64::from(!lists.is_empty()),

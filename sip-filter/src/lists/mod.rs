@@ -78,6 +78,8 @@ pub struct ConfigEntry {
     pub list: List,
     /// Whom it is about.
     pub prefix: Prefix,
+    /// When it ends: milliseconds of the wall clock since 1970; `None` where it does not.
+    pub until: Option<u64>,
     /// Why; may be empty.
     pub reason: String,
     /// Where it stands, as in `/etc/sip-filter/config.toml:12`.

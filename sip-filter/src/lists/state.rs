@@ -357,25 +357,28 @@ impl Writing {
     }
 
     /// Makes these all that the configuration says; whether anything changes by that. Of a prefix
-    /// that stands there twice, the first says why.
+    /// that stands there twice, the first says why, and it lasts as long as the longer one.
     pub fn set_config(&mut self, entries: &[ConfigEntry]) -> Result<bool> {
         let mut wanted = BTreeMap::new();
         for entry in entries {
             let prefix = entry.prefix.to_abi();
-            wanted
+            let until = entry.until.map(|until| until as i64);
+            let (_, _, known) = wanted
                 .entry((prefix.octets, prefix.length, entry.list.bit()))
-                .or_insert((&*entry.reason, &*entry.place));
+                .or_insert((&*entry.reason, &*entry.place, until));
+            *known = known.zip(until).map(|(one, other)| one.max(other));
         }
         let touched = self.touched.len();
         let set = || -> rusqlite::Result<bool> {
             let mut differ = false;
             let mut select = self.connection.prepare(
-                "SELECT address, length, list, reason, place FROM entries WHERE origin = ?",
+                "SELECT address, length, list, reason, place, until FROM entries WHERE origin = ?",
             )?;
             let known = select
                 .query_map([FROM_CONFIG], |row| {
                     let abi::Prefix { octets, length } = prefix(row)?;
-                    let said: (String, String) = (row.get(3)?, row.get(4)?);
+                    let said: (String, String, Option<i64>) =
+                        (row.get(3)?, row.get(4)?, row.get(5)?);
                     Ok(((octets, length, row.get::<_, u32>(2)?), said))
                 })?
                 .collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
@@ -390,13 +393,16 @@ impl Writing {
                 }
             }
             let mut put = self.connection.prepare(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, NULL, ?, ?, ?)
-                 ON CONFLICT DO UPDATE SET reason = excluded.reason, place = excluded.place",
+                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET until = excluded.until, reason = excluded.reason,
+                 place = excluded.place",
             )?;
             let now = now_ms() as i64;
-            for ((octets, length, list), (reason, place)) in wanted {
+            for ((octets, length, list), (reason, place, until)) in wanted {
                 let before = known.get(&(octets, length, list));
-                if before.is_some_and(|(why, at)| why == reason && at == place) {
+                if before
+                    .is_some_and(|(why, at, end)| why == reason && at == place && *end == until)
+                {
                     continue;
                 }
                 put.execute(params![
@@ -404,12 +410,13 @@ impl Writing {
                     length,
                     list,
                     FROM_CONFIG,
+                    until,
                     reason,
                     place,
                     now
                 ])?;
                 differ = true;
-                if before.is_none() {
+                if before.is_none_or(|(_, _, end)| *end != until) {
                     self.touched.push(abi::Prefix { length, octets });
                 }
             }
@@ -654,6 +661,7 @@ mod tests {
         ConfigEntry {
             list,
             prefix: prefix(text),
+            until: None,
             reason: String::new(),
             place: place.to_owned(),
         }
@@ -663,6 +671,32 @@ mod tests {
     fn said(writing: &Writing, text: &str) -> Option<(u32, Option<u64>)> {
         let rule = writing.rule(&prefix(text).to_abi()).unwrap();
         rule.map(|rule| (rule.lists, rule.until))
+    }
+
+    #[test]
+    fn what_the_configuration_says_ends_when_it_says_so() {
+        let Folder(folder) = &Folder::new("until");
+        let later = now_ms() + 3_600_000;
+        let entry = |until| ConfigEntry {
+            until,
+            ..configured(List::Block, "192.0.2.7", "a")
+        };
+        for (untils, expected) in [
+            (&[Some(later)][..], Some(later)),
+            (&[Some(later), Some(later + 1)], Some(later + 1)),
+            (&[Some(later), None], None),
+            (&[Some(later)], Some(later)),
+        ] {
+            let entries: Vec<_> = untils.iter().copied().map(entry).collect();
+            let mut writing = Writing::open(folder, "test").unwrap();
+            assert!(writing.set_config(&entries).unwrap());
+            assert_eq!(writing.touched(), [prefix("192.0.2.7").to_abi()]);
+            assert_eq!(said(&writing, "192.0.2.7"), Some((2, expected)));
+            assert_eq!(Lists::of_configuration(&entries).rules[0].until, expected);
+            writing.commit().unwrap();
+            let mut writing = Writing::open(folder, "test").unwrap();
+            assert!(!writing.set_config(&entries).unwrap());
+        }
     }
 
     #[test]

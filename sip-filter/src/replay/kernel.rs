@@ -43,7 +43,13 @@ impl Kernel {
         if is_timed {
             rules.uses |= Rules::SET_CLOCK;
         }
+        // The entries of a list hold for the whole capture, whenever that was.
+        let mut lists = load.lists.clone();
+        for rule in &mut lists.rules {
+            rule.until = None;
+        }
         let mut loaded = Loaded::unpinned(&Load {
+            lists: &lists,
             rules: &rules,
             ..*load
         })?;

@@ -13,8 +13,7 @@ use crate::lists::Lists;
 /// Prefixes of IPv4 are this much longer than they are written.
 const MAPPED: u32 = 96;
 
-/// Both lists. Entries that end at some time stand there as long as the capture lasts: only commands
-/// make them, and a capture is asked about the configuration alone.
+/// Both lists. Entries that end at some time stand there as long as the capture lasts.
 pub(super) struct HostLists {
     lists: HashMap<Prefix, u32>,
     /// The lengths that there are.
