@@ -738,6 +738,30 @@ fn a_source_that_keeps_sending_is_not_forgotten_in_a_flood_of_forged_ones() {
 }
 
 #[test]
+fn a_million_random_sources_push_no_recognised_scanner_out() {
+    const SCANNER: &str = "192.0.2.66";
+    const SOURCE: usize = 14 + 12;
+    let _alone = alone();
+    let program = Program::load("nothing", PORTS);
+    let to = || Frame::to("198.51.100.10");
+    let probe = to().from(SCANNER).payload(messages::SVMAP).bytes();
+    program.repeat(&probe, 3);
+    let mut frame = to().from("10.0.0.0").payload(messages::QUALIFY).bytes();
+    for number in 0..1_000_000_u32 {
+        let address = 0x0a00_0000 + number.wrapping_mul(2_654_435_761) % 0x00ff_ffff;
+        frame[SOURCE..SOURCE + 4].copy_from_slice(&address.to_be_bytes());
+        program.repeat(&frame, 1);
+    }
+    let sources = program.counts().sources;
+    let scanner: IpAddr = SCANNER.parse().unwrap_or_else(|error| panic!("{error}"));
+    let Some(count) = sources.get(&scanner) else {
+        panic!("the scanner is gone from {} sources", sources.len());
+    };
+    assert_eq!(count.packets(), 3);
+    assert!(sources.len() <= ROOM + 1, "{}", sources.len());
+}
+
+#[test]
 fn the_sources_take_the_same_thirty_two_megabytes_on_however_many_cpus() {
     const MOST: usize = 32_000_000;
     // linux/bpf.h: BPF_MAP_TYPE_LRU_HASH, one for all CPUs, without BPF_F_NO_COMMON_LRU.

@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
     thread,
     time::{Duration, Instant},
 };
@@ -732,30 +731,4 @@ fn who_is_allowed_is_not_judged_and_who_is_blocked_is_not_asked() {
         );
         assert_eq!(both.behaviours(), Rows::new());
     }
-}
-
-#[test]
-fn a_million_random_sources_push_no_recognised_scanner_out() {
-    let program = Program::load("nothing", "5060");
-    let svmap = Frame::to(PBX).from(PHONE).payload(SVMAP).bytes();
-    for _ in 0..3 {
-        program.run(&svmap);
-    }
-    let mut frame = Frame::to(PBX)
-        .from("10.0.0.0")
-        .payload(Request::new("OPTIONS", "100").text())
-        .bytes();
-    const SOURCE: usize = 14 + 12;
-    for number in 0..1_000_000_u32 {
-        let address = 0x0a00_0000 + number.wrapping_mul(2_654_435_761) % 0x00ff_ffff;
-        frame[SOURCE..SOURCE + 4].copy_from_slice(&address.to_be_bytes());
-        program.repeat(&frame, 1);
-    }
-    let sources = program.counts().sources;
-    let phone: IpAddr = PHONE.parse().unwrap_or_else(|error| panic!("{error}"));
-    let Some(count) = sources.get(&phone) else {
-        panic!("the scanner is gone from {} sources", sources.len());
-    };
-    assert_eq!(count.packets(), 3);
-    assert!(sources.len() <= 65_537, "{}", sources.len());
 }
