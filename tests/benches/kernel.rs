@@ -64,6 +64,7 @@ const ALLOWED: &str = "203.0.113.9";
 /// How many signatures are few, and how many are many.
 const FEW: usize = 16;
 const MANY: usize = 512;
+const MANY_TEXTS: usize = 500;
 
 /// Measures what a packet costs in the kernel.
 #[derive(Parser)]
@@ -108,6 +109,8 @@ enum Which {
     BuiltIn,
     /// So many signatures.
     Signatures(usize),
+    /// So many texts that values may contain.
+    Contains(usize),
     /// Long lists, limits, behaviours and escalation.
     Policy,
 }
@@ -239,11 +242,15 @@ fn main() -> Result<()> {
     let built_in = Program::load(&Signatures::built_in()?)?;
     let few = Program::load(&generated(FEW)?)?;
     let many = Program::load(&generated(MANY)?)?;
+    let one_text = Program::load(&contained(1)?)?;
+    let many_texts = Program::load(&contained(MANY_TEXTS)?)?;
     let policy = Program::with_policy(&Signatures::built_in()?)?;
     let program_of = |packet: &Packet| match packet.program {
         Which::BuiltIn => &built_in,
         Which::Signatures(FEW) => &few,
         Which::Signatures(_) => &many,
+        Which::Contains(1) => &one_text,
+        Which::Contains(_) => &many_texts,
         Which::Policy => &policy,
     };
 
@@ -353,6 +360,17 @@ fn packets() -> Vec<Packet> {
             });
         }
     }
+    for (texts, against) in [(1, Against::Nothing), (MANY_TEXTS, Against::Row(1))] {
+        packets.push(Packet {
+            program: Which::Contains(texts),
+            against,
+            ..row(
+                &format!("INVITE, texts to look for in it: {texts}"),
+                plain(INVITE),
+                PASSED,
+            )
+        });
+    }
     let from = |source| Frame::to("192.0.2.10").from(source).port(5060);
     for (name, frame, verdict) in [
         ("svmap OPTIONS", probe(5060), DROPPED),
@@ -400,6 +418,20 @@ fn packets() -> Vec<Packet> {
     });
     packets.extend(padded);
     packets
+}
+
+/// So many texts of all lengths that any field may contain, none of which stands in an INVITE.
+fn contained(number: usize) -> Result<Signatures> {
+    let signature = |at: usize| {
+        let pattern = format!("{:05x}-{}", at * 0x7f3, "scan".repeat(1 + at % 14));
+        let field = ["user-agent", "from", "to", "via", "any"][at % 5];
+        format!(
+            "[[signature]]\ntool = \"tool-{}\"\nkind = \"scanner\"\nfield = \"{field}\"\n\
+             match = \"contains\"\npattern = \"{pattern}\"\n",
+            at % 64
+        )
+    };
+    Signatures::parse(&(0..number).map(signature).collect::<String>())
 }
 
 /// 100,000 entries in the block list and 1,000 in the allow list, a tenth of each prefixes: at random,
@@ -546,7 +578,7 @@ fn line(row: &Row) -> String {
         row.name, row.ns, row.verdict
     );
     if let Some(ratio) = row.of_few_signatures {
-        line += &format!("  {ratio:.2} × that of {FEW} signatures");
+        line += &format!("  {ratio:.2} × that of few");
     }
     if let Some(ratio) = row.of_budget {
         let above = if ratio > LIMIT { ", ABOVE" } else { "" };
