@@ -15,13 +15,15 @@ use crate::{kernel::Filter, stats::Snapshot};
 Changes nothing.
 
 `scanner` counts packets in which a scanner, cracker, fuzzer or dialer was recognised;
-`would drop` those that passed and that --drop scanners would have dropped. A table leaves
-out columns that do not fit the terminal, csv and json never do.
+`would drop` those that passed and that a rule would have dropped which only counts. A table
+leaves out columns that do not fit the terminal, csv and json never do. --by reason says which
+rule met how many packets.
 
 Examples:
   sip-filter stats                                       an overview
   sip-filter stats --by source --top 20                  the busiest sources
   sip-filter stats --by source --sort last_seen --top 5  the latest ones
+  sip-filter stats --by reason                           which rules met packets
   sip-filter stats --by tool --format csv                one table, for a spreadsheet
   sip-filter stats --format json                         everything, for programs")]
 pub(super) struct Args {
