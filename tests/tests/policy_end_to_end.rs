@@ -153,6 +153,19 @@ fn an_extension_scan_under_an_ordinary_name_is_blocked_and_calls_go_on() {
         stats.source(SCANNER).reason("escalated"),
         u64::from(failed) + 2
     );
+    let listed = filter.succeed("block list --format csv");
+    assert!(
+        listed.contains(&format!("{SCANNER},")) && listed.contains(",enumeration,escalated,"),
+        "{listed}"
+    );
+    filter.succeed(&format!("block del {SCANNER}"));
+    let sent = scanner.send_to(messages::INVITE, (SERVER, 5060));
+    sent.unwrap_or_else(|error| panic!("cannot send: {error}"));
+    let stats = filter.stats();
+    let dropped = stats.source(SCANNER).dropped;
+    assert_eq!(dropped, u64::from(failed) + 2, "it is still blocked");
+    let refused = filter.attempt(&format!("block del {SCANNER}"));
+    assert!(!refused.status.success(), "{refused}");
     let logged = format!("{SCANNER} is blocked for 3600 s: enumeration");
     running.wait_until("it logs who is blocked", PATIENCE, |running| {
         running.stderr().contains(&logged)

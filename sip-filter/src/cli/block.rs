@@ -44,6 +44,9 @@ Examples:
         reason: Option<String>,
     },
     /// Take addresses and prefixes out, as they were added
+    ///
+    /// An address that was blocked for what it sent (`[escalate]` in the configuration) is not any more
+    /// either, until it crosses the line again.
     #[command(after_help = "\
 Examples:
   sip-filter block del 203.0.113.9 203.0.113.0/24")]
@@ -56,6 +59,7 @@ Examples:
     ///
     /// `dropped` counts the packets that an entry has dropped, or would have where the configuration
     /// has the list count only. What has expired drops nothing, and is shown until the list is changed.
+    /// Sources that are blocked for what they sent are listed too, with origin `escalated`.
     #[command(after_help = "\
 Changes nothing. Without an attached filter there is no `dropped`.
 

@@ -8,17 +8,22 @@ use std::{
 
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
+use sip_filter_common::{
+    abi::Address,
+    lists::{self as abi, Ban},
+    rules::Behaviour,
+};
 
 use super::{Global, complain};
 use crate::{
     config::{prefix::Prefix, span::Span},
-    kernel::{Held, Instance, RunningLists},
+    kernel::{self, Filter, Held, Instance, RunningLists},
     lists::{self, Added, Entry, InForce, List, NewEntry, State, Writing, now_ms, text},
     output::{
         self, Format, Terminal, csv, json,
         table::{self, Layout, thousands},
     },
-    stats::{Cell, Column, Row, WallTime},
+    stats::{Cell, Clock, Column, Row, WallTime},
 };
 
 pub(super) fn add(
@@ -44,6 +49,28 @@ pub(super) fn add(
 }
 
 pub(super) fn remove(global: &Global, list: List, prefixes: &[Prefix]) -> Result<()> {
+    let mut prefixes = prefixes.to_vec();
+    if list == List::Block {
+        let instance = global.instance()?;
+        let state = State::open(&global.state, instance.name())?;
+        let lifted = lift_bans(&instance, &prefixes)?;
+        for prefix in &lifted {
+            output::print(|out| writeln!(out, "{prefix}: not blocked any more for what it sent"))?;
+        }
+        // The rest must be in the list; these may be there too.
+        let mut stays = Vec::new();
+        for prefix in prefixes {
+            let is_listed = || state.as_ref().map(|state| state.holds(list, &prefix));
+            if !lifted.contains(&prefix) || is_listed().transpose()?.unwrap_or(false) {
+                stays.push(prefix);
+            }
+        }
+        prefixes = stays;
+        if prefixes.is_empty() {
+            return Ok(());
+        }
+    }
+    let prefixes = &prefixes;
     change(global, list, |state| {
         let removed = state.remove(list, prefixes)?;
         Ok(format!(
@@ -125,9 +152,60 @@ pub(super) fn list(global: &Global, list: List, format: Format) -> Result<()> {
                 let dropped = dropped(&entry);
                 Blocked::new(entry, dropped)
             });
-            print(&rows.collect::<Vec<_>>(), format)
+            let mut rows: Vec<_> = rows.collect();
+            rows.extend(escalated(&instance)?);
+            print(&rows, format)
         }
     }
+}
+
+/// Ends that those of the addresses are blocked for what they sent which are; gives these.
+fn lift_bans(instance: &Instance, prefixes: &[Prefix]) -> Result<Vec<Prefix>> {
+    // Where no filter is attached, nobody is.
+    let Ok(filter) = Filter::open(instance) else {
+        return Ok(Vec::new());
+    };
+    let mut lifted = Vec::new();
+    for prefix in prefixes.iter().filter(|prefix| prefix.is_host()) {
+        if filter.lift_ban(&Address::from_octets(prefix.to_abi().octets))? {
+            lifted.push(*prefix);
+        }
+    }
+    Ok(lifted)
+}
+
+/// The sources that are blocked for what they sent, as they are listed.
+fn escalated(instance: &Instance) -> Result<Vec<Blocked>> {
+    let Ok(filter) = Filter::open(instance) else {
+        return Ok(Vec::new());
+    };
+    if filter.settings()?.rules.escalation.after == 0 {
+        return Ok(Vec::new());
+    }
+    let mut bans = filter.bans()?;
+    let (now, clock) = (kernel::monotonic_ns(), Clock::now());
+    bans.retain(|(_, ban)| now < ban.until);
+    bans.sort_by_key(|(source, _)| source.octets());
+    let row = |(source, ban): (Address, Ban)| {
+        let behaviour = (ban.cause as usize).checked_sub(1);
+        let behaviour = behaviour.and_then(|number| Behaviour::ALL.get(number));
+        let ends = (now_ms() * 1_000_000).saturating_add(ban.until - now);
+        Blocked {
+            address: Prefix::from(abi::Prefix {
+                length: 128,
+                octets: source.octets(),
+            }),
+            expires: Some(WallTime::from_ns(ends)),
+            expired: false,
+            dropped: Some(ban.dropped),
+            reason: behaviour
+                .map_or("signature", |behaviour| behaviour.name())
+                .to_owned(),
+            origin: "escalated",
+            added: clock.at(ban.since),
+        }
+    };
+    Ok(bans.into_iter().map(row).collect())
 }
 
 /// Changes the lists, puts them in force, and says so.

@@ -232,6 +232,15 @@ impl Filter {
             .context("cannot read which sources are blocked for what they sent")
     }
 
+    /// Ends that a source is blocked for what it sent; whether it was.
+    pub fn lift_ban(&self, source: &Address) -> Result<bool> {
+        match syscall::delete(self.bans.fd().as_fd(), source) {
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(error) => Err(error).context("cannot end that a source is blocked"),
+        }
+    }
+
     /// Every source remembered, in no order: exact, however many packets arrive meanwhile.
     pub fn sources(&self) -> Result<Vec<(Address, SourceCount)>> {
         let mut listed = sources::read(self).context("cannot read the sources")?;

@@ -89,6 +89,21 @@ impl State {
         Ok(Some(Self { connection }))
     }
 
+    /// Whether a list holds a prefix.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn holds(&self, list: List, prefix: &Prefix) -> Result<bool> {
+        let abi::Prefix { octets, length } = prefix.to_abi();
+        let held = self.connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM entries WHERE address = ? AND length = ? AND list = ?)",
+            params![octets, length, list.bit()],
+            |row| row.get::<_, bool>(0),
+        );
+        held.context("cannot read the lists")
+    }
+
     /// How many prefixes a list holds; those that have expired too.
     ///
     /// # Errors
