@@ -234,11 +234,14 @@ impl Filter {
 
     /// Ends that a source is blocked for what it sent; whether it was.
     pub fn lift_ban(&self, source: &Address) -> Result<bool> {
-        match syscall::delete(self.bans.fd().as_fd(), source) {
-            Ok(()) => Ok(true),
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
-            Err(error) => Err(error).context("cannot end that a source is blocked"),
-        }
+        let lift = || -> io::Result<bool> {
+            let bans = self.bans.fd().as_fd();
+            let ban: Option<Ban> = syscall::lookup(bans, source)?;
+            // What is not there is deleted without complaint.
+            syscall::delete(bans, source)?;
+            Ok(ban.is_some_and(|ban| syscall::monotonic_ns() < ban.until))
+        };
+        lift().context("cannot end that a source is blocked")
     }
 
     /// Every source remembered, in no order: exact, however many packets arrive meanwhile.
