@@ -15,6 +15,7 @@
 pub mod capture;
 pub mod configuration;
 pub mod corpus;
+pub mod flood;
 pub mod forged;
 pub mod hostile;
 pub mod kernel;

@@ -259,11 +259,39 @@ impl Link {
             server: Namespace::new(),
             outside: Namespace::new(),
         };
-        let Self { server, outside } = &link;
-        outside.ip(&format!(
+        link.create();
+        link.take_up();
+        link
+    }
+
+    /// Creates the interfaces, which are down.
+    ///
+    /// # Panics
+    ///
+    /// If they are there already.
+    pub fn create(&self) {
+        self.outside.ip(&format!(
             "link add {OUTSIDE} type veth peer name {FILTERED} netns {}",
-            server.name()
+            self.server.name()
         ));
+    }
+
+    /// Deletes both.
+    ///
+    /// # Panics
+    ///
+    /// If they are not there.
+    pub fn delete(&self) {
+        self.server.ip(&format!("link delete {FILTERED}"));
+    }
+
+    /// Takes the interfaces up, and gives them their addresses.
+    ///
+    /// # Panics
+    ///
+    /// If they have them already.
+    pub fn take_up(&self) {
+        let Self { server, outside } = self;
         for (namespace, interface, addresses) in [
             (server, FILTERED, [SERVER, SERVER_IPV6].as_slice()),
             (outside, OUTSIDE, &[SCANNER, PHONE, SCANNER_IPV6]),
@@ -278,7 +306,6 @@ impl Link {
                 ));
             }
         }
-        link
     }
 
     /// A link on which every frame carries an 802.1Q tag.

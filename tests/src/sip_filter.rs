@@ -219,6 +219,15 @@ impl<'a> SipFilter<'a> {
     pub fn stats(&self) -> Stats {
         Stats::read(&self.succeed("stats --format json"))
     }
+
+    /// The same while packets arrive.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub fn stats_under_load(&self) -> Stats {
+        Stats::read_under_load(&self.succeed("stats --format json"))
+    }
 }
 
 impl Drop for SipFilter<'_> {

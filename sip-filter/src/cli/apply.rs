@@ -20,6 +20,8 @@ pub(super) struct Applied {
     pub attached: Attached,
     /// What it was taken off, since the configuration file does not name it any more.
     pub detached: Vec<Interface>,
+    /// How it was attached.
+    pub mode: kernel::Mode,
     /// What is in force, in words.
     pub policy: String,
 }
@@ -117,6 +119,7 @@ pub(super) fn apply_in_turn(
     Ok(Applied {
         attached,
         detached,
+        mode: ready.mode(),
         policy: ready.policy(load.lists),
     })
 }
@@ -138,13 +141,11 @@ pub(super) fn attached_of(instance: &Instance, names: &[String]) -> Result<Vec<S
     Ok(attached.filter(|name| names.contains(name)).collect())
 }
 
-/// Detaches the filter from those of the interfaces to which it is attached.
+/// Detaches the filter from those of the interfaces to which it is attached, and removes what is left
+/// of it where that was all.
 pub(super) fn take_off(instance: &Instance, names: &[String]) -> Result<Vec<Interface>> {
-    let attached = attached_of(instance, names)?;
-    match attached.is_empty() {
-        true => Ok(Vec::new()),
-        false => kernel::detach(instance, Some(&attached)),
-    }
+    // Where none is attached any more, what is pinned goes all the same.
+    kernel::detach(instance, Some(&attached_of(instance, names)?))
 }
 
 fn keep(

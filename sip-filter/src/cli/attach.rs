@@ -43,6 +43,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
                 logger: _,
             },
         detached: _,
+        mode: _,
         policy,
     } = apply::apply(&args.filter, global, false, Before::Stays)?;
     for notice in notices {

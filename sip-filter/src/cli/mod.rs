@@ -11,6 +11,7 @@ mod block;
 mod config;
 mod detach;
 mod filter_options;
+mod follow;
 mod given;
 mod listing;
 mod lists;

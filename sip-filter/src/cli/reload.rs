@@ -57,6 +57,7 @@ pub(super) fn run(_: &Args, global: &Global) -> Result<()> {
                 logger: _,
             },
         detached,
+        mode: _,
         policy,
     } = apply::apply_in_turn(&given.options, global, false, Before::Goes, &turn)?;
     for notice in notices {

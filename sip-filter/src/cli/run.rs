@@ -20,6 +20,7 @@ use super::{
     Global,
     apply::{self, Applied, Before, apply},
     filter_options::FilterOptions,
+    follow::Follow,
     given::Given,
     lines,
     turn::Turn,
@@ -44,6 +45,10 @@ const LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// Away from a terminal, SIGHUP does what `sip-filter reload` does: it reads the configuration file
 /// and the files that it or the command line names again. The program is replaced in place, and a
 /// file that cannot be used changes nothing.
+///
+/// An interface that is deleted and created again, or comes back under its name, is attached again as
+/// soon as it is there, with what is in force; counters stay, also while no interface is there. One
+/// that is taken down or renamed keeps the filter.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Leaves attached: nothing, once it was interrupted or terminated; with --keep, everything.
@@ -100,6 +105,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     // Before anything is attached, so that no signal ends the process and leaves it there.
     let mut stop = Stop::new()?;
     let mut reload = Reload::new()?;
+    let mut follow = Follow::new()?;
     let Applied {
         attached:
             Attached {
@@ -108,8 +114,10 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                 logger,
             },
         detached: _,
+        mode,
         policy,
     } = apply(&args.filter, global, args.verbose, Before::Stays)?;
+    follow.applied(instance, mode)?;
     let mut names: Vec<_> = interfaces
         .iter()
         .map(|interface| interface.name.clone())
@@ -141,6 +149,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                         match apply(&args.filter, global, args.verbose, Before::Goes) {
                             Ok(applied) => {
                                 say_applied(instance, &applied);
+                                follow.applied(instance, applied.mode)?;
                                 let attached = applied.attached;
                                 for interface in attached.interfaces {
                                     names.push(interface.name);
@@ -154,6 +163,9 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                                 log::error!("{}: what was in force stays", instance.name());
                             }
                         }
+                    }
+                    changes = follow.changes() => {
+                        names.extend(follow.settle(instance, global, changes?)?);
                     }
                     end = &mut watching => break end?,
                     () = &mut verdicts => break End::Stopped,
@@ -190,6 +202,7 @@ fn say_applied(instance: &Instance, applied: &Applied) {
     let Applied {
         attached,
         detached,
+        mode: _,
         policy,
     } = applied;
     for notice in &attached.notices {

@@ -1,6 +1,6 @@
 //! Attaching and detaching: links between the program and interfaces, and their pins.
 
-use std::{fs, os::fd::AsFd, path::Path};
+use std::{fs, io, os::fd::AsFd, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::programs::{
@@ -9,6 +9,7 @@ use aya::programs::{
     loaded_programs,
     xdp::XdpLink,
 };
+use aya_obj::programs::XdpAttachType;
 
 use super::{
     Instance, Interface, Load, Loaded, Logger, Mode,
@@ -50,7 +51,8 @@ pub fn attach(
         check_free(instance, name, *ifindex)?;
     }
     forget_dead_links(instance)?;
-    let was_attached = !instance.links()?.is_empty();
+    // Its interfaces may be gone for now, while `run` waits for them.
+    let was_attached = !instance.links()?.is_empty() || instance.program().exists();
     instance.create()?;
     let mut undo = Undo {
         instance,
@@ -82,6 +84,7 @@ pub fn attach(
         loaded.pin_lists_beside(instance)?;
         lists::unsettle(instance)?;
     }
+    pin_beside(loaded.program_mut()?, instance)?;
     // Last, so that what fails before leaves the running program as it is.
     let program = loaded.program_mut()?;
     for path in instance.links()? {
@@ -92,6 +95,9 @@ pub fn attach(
     if has_new_lists {
         load::replace_pinned_lists(instance)?;
     }
+    let (from, to) = (instance.program_beside(), instance.program());
+    fs::rename(&from, &to)
+        .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
     // Not before it is true, for another process may ask at any moment.
     loaded.write_settings(with)?;
     Ok(Attached {
@@ -104,6 +110,57 @@ pub fn attach(
     })
 }
 
+/// What came of attaching the program in force to one more interface.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// The interface.
+    pub interface: Interface,
+    /// What the operator should know, if anything.
+    pub notice: Option<String>,
+}
+
+/// Attaches the program in force to an interface that has come back: nothing else changes.
+///
+/// # Errors
+///
+/// When it cannot be attached there, or nothing of the instance is left.
+pub fn attach_again(instance: &Instance, name: &str, mode: Mode) -> Result<Again> {
+    let ifindex = interface::index_of(name)?;
+    let pin = instance.link(ifindex);
+    if pin.exists() {
+        let (interface, notice) = (attached_to(&pin)?, None);
+        return Ok(Again { interface, notice });
+    }
+    check_free(instance, name, ifindex)?;
+    let path = instance.program();
+    let mut program = Xdp::from_pin(&path, XdpAttachType::Interface)
+        .with_context(|| format!("cannot open the pin {}", path.display()))?;
+    let notice = attach_one(instance, &mut program, name, ifindex, mode)?;
+    Ok(Again {
+        interface: attached_to(&pin)?,
+        notice,
+    })
+}
+
+/// Pins the program beside the one whose place it will take.
+fn pin_beside(program: &mut Xdp, instance: &Instance) -> Result<()> {
+    let pin = instance.program_beside();
+    remove_pin(&pin)?;
+    program
+        .pin(&pin)
+        .with_context(|| format!("cannot pin {}", pin.display()))
+}
+
+/// Removes a pin, if it is there.
+fn remove_pin(pin: &Path) -> Result<()> {
+    match fs::remove_file(pin) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", pin.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Detaches the filter from the interfaces, or from all of them, and gives those it was
 /// detached from. With the last one the maps go too, and with them the counters.
 ///
@@ -114,6 +171,7 @@ pub fn detach(instance: &Instance, interfaces: Option<&[String]>) -> Result<Vec<
     preflight::bpffs(instance.bpffs())?;
     if !instance.pins()?.is_empty() {
         preflight::privileges()?;
+        forget_dead_links(instance)?;
     }
     let mut links = instance
         .links()?
@@ -162,14 +220,39 @@ fn unpin_link(pin: &Path) -> Result<()> {
     }
 }
 
-/// Removes the pins of links whose interface is gone: nothing can be done with them any more.
-fn forget_dead_links(instance: &Instance) -> Result<()> {
+/// The indices of the interfaces that have a link of the instance, dead or not.
+///
+/// # Errors
+///
+/// When the pins cannot be listed.
+pub fn links(instance: &Instance) -> Result<Vec<u32>> {
+    let links = instance.links()?;
+    Ok(links
+        .iter()
+        .filter_map(|pin| Instance::ifindex_of(pin))
+        .collect())
+}
+
+/// Removes the pins of links whose interface is gone, for nothing can be done with them any more,
+/// and gives the indices that these interfaces had.
+///
+/// # Errors
+///
+/// When a pin cannot be opened or removed.
+pub fn forget_dead_links(instance: &Instance) -> Result<Vec<u32>> {
+    let mut gone = Vec::new();
     for pin in instance.links()? {
-        if syscall::xdp_link(syscall::open_pin(&pin)?.as_fd())?.ifindex == 0 {
-            fs::remove_file(&pin).with_context(|| format!("cannot remove {}", pin.display()))?;
+        if !is_alive(&pin)? {
+            remove_pin(&pin)?;
+            gone.extend(Instance::ifindex_of(&pin));
         }
     }
-    Ok(())
+    Ok(gone)
+}
+
+/// Whether the interface of a pinned link is still there.
+pub(super) fn is_alive(pin: &Path) -> Result<bool> {
+    Ok(syscall::xdp_link(syscall::open_pin(pin)?.as_fd())?.ifindex != 0)
 }
 
 /// What to say where an interface is attached in another mode than the one asked for.
@@ -316,6 +399,9 @@ impl Drop for Undo<'_> {
             return;
         }
         if let Err(error) = load::forget_lists_beside(self.instance) {
+            log::error!("{error:#}");
+        }
+        if let Err(error) = remove_pin(&self.instance.program_beside()) {
             log::error!("{error:#}");
         }
         for ifindex in &self.links {

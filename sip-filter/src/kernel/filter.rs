@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use aya::maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
+use aya::{
+    maps::{Array, Map, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues},
+    programs::ProgramInfo,
+};
 use sip_filter_common::{
     abi::{
         self, Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings,
@@ -121,23 +124,31 @@ impl Filter {
         let Some(instance) = &self.instance else {
             return Ok(Vec::new());
         };
-        instance
-            .links()?
-            .iter()
-            .map(|pin| attach::attached_to(pin))
-            .collect()
+        let mut interfaces = Vec::new();
+        for pin in instance.links()? {
+            // One whose interface is gone waits to be removed.
+            if attach::is_alive(&pin)? {
+                interfaces.push(attach::attached_to(&pin)?);
+            }
+        }
+        Ok(interfaces)
     }
 
     /// The number of the program that is attached, or was last.
     pub fn program_id(&self) -> Result<u32> {
-        let links = match &self.instance {
-            Some(instance) => instance.links()?,
-            None => Vec::new(),
-        };
-        let pin = links
-            .first()
-            .context("the filter is attached to no interface")?;
-        Ok(syscall::xdp_link(syscall::open_pin(pin)?.as_fd())?.program)
+        let instance = self.instance.as_ref();
+        let instance = instance.context("the filter is attached to no interface")?;
+        for pin in instance.links()? {
+            let link = syscall::xdp_link(syscall::open_pin(&pin)?.as_fd())?;
+            if link.ifindex != 0 {
+                return Ok(link.program);
+            }
+        }
+        let pin = instance.program();
+        let program = ProgramInfo::from_pin(&pin);
+        Ok(program
+            .with_context(|| format!("cannot open the pin {}", pin.display()))?
+            .id())
     }
 
     /// What each CPU has counted.

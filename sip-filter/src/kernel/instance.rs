@@ -14,6 +14,8 @@ const FOLDER: &str = "sip-filter";
 /// What the names of pinned links begin with; the interface's index follows. The name would
 /// not do: a BPF file system allows no dots, which VLAN interfaces have.
 const LINK: &str = "link-";
+/// The name of the pinned program.
+const PROGRAM: &str = "program";
 
 /// Where an instance's pins live: `BPFFS/sip-filter/NAME/`.
 #[derive(Clone, Debug)]
@@ -63,6 +65,21 @@ impl Instance {
     /// Where the link to the interface with this index is pinned.
     pub(super) fn link(&self, ifindex: u32) -> PathBuf {
         self.dir.join(format!("{LINK}{ifindex}"))
+    }
+
+    /// Where the program is pinned that is in force, or was when the last interface went away.
+    pub(super) fn program(&self) -> PathBuf {
+        self.dir.join(PROGRAM)
+    }
+
+    /// Where a program is pinned until it may take that one's place.
+    pub(super) fn program_beside(&self) -> PathBuf {
+        self.dir.join(format!("{PROGRAM}-new"))
+    }
+
+    /// The index of the interface that a pinned link was made for.
+    pub(super) fn ifindex_of(link: &Path) -> Option<u32> {
+        link.file_name()?.to_str()?.strip_prefix(LINK)?.parse().ok()
     }
 
     /// The pinned links; none where the instance is not attached.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached},
+    link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp, XdpAttached},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
@@ -76,8 +76,12 @@ pub(super) struct XdpProgram {
     pub(super) mode: AttachedMode,
 }
 
-/// The index of the interface with this name.
-pub(super) fn index_of(name: &str) -> Result<u32> {
+/// The index of the interface with this name in the network namespace of this thread.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn index_of(name: &str) -> Result<u32> {
     let c_name = CString::new(name).with_context(|| format!("{name:?} cannot be an interface"))?;
     // SAFETY: the name ends in a zero byte.
     match unsafe { libc::if_nametoindex(c_name.as_ptr()) } {
@@ -92,8 +96,8 @@ pub(super) fn index_of(name: &str) -> Result<u32> {
     }
 }
 
-/// The name of the interface with this index in this network namespace.
-fn name_of(ifindex: u32) -> Option<String> {
+/// The name of the interface with this index in the network namespace of this thread.
+pub fn name_of(ifindex: u32) -> Option<String> {
     let mut name = [0; libc::IF_NAMESIZE];
     // SAFETY: the buffer has the size that the function asks for.
     let found = unsafe { libc::if_indextoname(ifindex, name.as_mut_ptr()) };
@@ -105,6 +109,12 @@ fn name_of(ifindex: u32) -> Option<String> {
         .to_str()
         .ok()
         .map(str::to_owned)
+}
+
+/// Whether the interface with this index is up, where that can be asked for.
+pub fn is_up(ifindex: u32) -> Option<bool> {
+    let link = link(ifindex).ok()?;
+    Some(link.header.flags.contains(LinkFlags::Up))
 }
 
 /// The XDP program on the interface with this index.

@@ -15,16 +15,18 @@ mod logger;
 mod preflight;
 mod sources;
 mod syscall;
+mod watch;
 
-pub use attach::{Attached, attach, detach};
+pub use attach::{Again, Attached, attach, attach_again, detach, forget_dead_links, links};
 pub use events::{Blocked, Events};
 pub use filter::Filter;
 pub use instance::{Instance, instances};
-pub use interface::{AttachedMode, Interface};
+pub use interface::{AttachedMode, Interface, index_of, is_up, name_of};
 pub use lists::{Held, RunningLists};
 pub use load::{Load, Loaded, TEST_RUN_LENGTHS};
 pub use logger::Logger;
 pub use syscall::{monotonic_ns, random};
+pub use watch::{InterfaceChange, InterfaceState, InterfaceWatch};
 
 /// How the operator asked to attach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
