@@ -1,7 +1,7 @@
 //! The bad night: interfaces that go away and come back, loaders that are killed, upgrades. The filter
 //! goes on, nothing passes while it is said to be on, and nothing stays where it was taken off.
 
-use std::{env, time::Duration};
+use std::{env, thread, time::Duration};
 
 use sip_filter_tests::{
     flood::{self, Sink},
@@ -59,8 +59,37 @@ fn interfaces_that_are_deleted_and_created_again_are_attached_again() {
     assert_eq!(totals.dropped, totals.packets);
     running.interrupt(PATIENCE).successful();
     filter.assert_absent();
-    let ((), _) = flood::during(&link, || std::thread::sleep(Duration::from_millis(50)));
+    let ((), _) = flood::during(&link, || thread::sleep(Duration::from_millis(50)));
     assert!(sink.heard() > 0, "the sink hears nothing");
+}
+
+#[test]
+fn a_second_run_is_told_who_holds_the_filter_and_others_may_change_it() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let running = filter.run("");
+    let refused = filter.attempt(&format!("run -i {FILTERED} --drop scanners"));
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    for said in [
+        &format!("process {} since 20", running.id()),
+        "run -i sip0",
+        "--name",
+    ] {
+        assert!(refused.stderr.contains(said), "{said}: {refused}");
+    }
+    filter.attach("--drop options");
+    filter.succeed("reload");
+    running.kill();
+    // Who was killed holds nothing.
+    let running = filter.run("--drop scanners");
+    running.interrupt(PATIENCE).successful();
+    filter.assert_absent();
+    let kept: Vec<_> = std::fs::read_dir(filter.state())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    assert!(kept.is_empty(), "kept: {kept:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod detach;
 mod filter_options;
 mod follow;
 mod given;
+mod hold;
 mod listing;
 mod lists;
 mod reload;

@@ -22,6 +22,7 @@ use super::{
     filter_options::FilterOptions,
     follow::Follow,
     given::Given,
+    hold::Hold,
     lines,
     turn::Turn,
 };
@@ -54,6 +55,9 @@ const LOGGED_EVERY: Duration = Duration::from_secs(60);
 Leaves attached: nothing, once it was interrupted or terminated; with --keep, everything.
 Killed otherwise (SIGKILL, or SIGHUP with its terminal), it leaves the filter attached: the
 next `run` or `attach` adopts it with its counters, `sip-filter detach` takes it off.
+
+One `run` holds a filter: a second one is refused, and told who that is. `attach` and `reload` change
+what it does meanwhile.
 
 RUST_LOG sets what is logged, as in RUST_LOG=warn.
 
@@ -102,6 +106,7 @@ enum End {
 }
 
 async fn session(args: &Args, global: &Global, instance: &Instance, is_live: bool) -> Result<()> {
+    let hold = Hold::take(&global.state, instance.name())?;
     // Before anything is attached, so that no signal ends the process and leaves it there.
     let mut stop = Stop::new()?;
     let mut reload = Reload::new()?;
@@ -125,7 +130,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
 
     let watched = async {
         let filter = Filter::open(instance)?;
-        for notice in &notices {
+        for notice in hold.notice.iter().chain(&notices) {
             log::warn!("{notice}");
         }
         for interface in &interfaces {
