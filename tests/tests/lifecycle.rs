@@ -1,13 +1,21 @@
 //! The bad night: interfaces that go away and come back, loaders that are killed, upgrades. The filter
 //! goes on, nothing passes while it is said to be on, and nothing stays where it was taken off.
 
-use std::{env, thread, time::Duration};
+use std::{
+    collections::HashSet,
+    env, thread,
+    time::{Duration, Instant},
+};
 
+use aya::{maps::loaded_maps, programs::loaded_programs};
+use sip_filter_common::abi::{self, map};
 use sip_filter_tests::{
     flood::{self, Sink},
-    namespace::{FILTERED, Link},
-    process::Running,
-    sip_filter::SipFilter,
+    mutation::Random,
+    namespace::{FILTERED, Folder, Link},
+    process::{self, Running},
+    sip_filter::{self, SipFilter},
+    stats::Totals,
 };
 
 /// How long anything may take.
@@ -149,5 +157,158 @@ fn a_run_whose_interfaces_are_gone_ends_and_leaves_nothing() {
         assert!(pins.is_empty(), "pinned after {how}: {pins:?}");
         link.create();
         link.take_up();
+    }
+}
+
+#[test]
+fn nothing_passes_while_run_is_killed_and_upgraded() {
+    let link = Link::new();
+    let sink = Sink::new(&link);
+    let filter = SipFilter::new(&link.server);
+    // Another build, as far as anybody can tell.
+    let folder = Folder::new();
+    let another = sip_filter::binary_for_everybody(&folder);
+    let upgrade = |line: String| {
+        let mut command = filter.command(line.split_whitespace());
+        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        command = link.server.command(&another);
+        command.args(arguments);
+        command
+    };
+    filter.attach("--drop scanners");
+    let rounds = rounds(20);
+    let ((), sent) = flood::during(&link, || {
+        let mut before = Totals::default();
+        let mut counts_on = || {
+            let now = filter.stats_under_load().totals;
+            assert!(
+                now.packets > before.packets && now.dropped > before.dropped,
+                "{now:?} after {before:?}"
+            );
+            before = now;
+        };
+        for round in 0..rounds {
+            let running = filter.run("--drop scanners");
+            counts_on();
+            if round % 2 == 0 {
+                // Beside a run, and without one.
+                process::run(
+                    upgrade(format!("attach -i {FILTERED} --drop scanners,malformed")),
+                    PATIENCE,
+                )
+                .successful();
+            }
+            running.kill();
+            counts_on();
+            process::run(
+                upgrade(format!("attach -i {FILTERED} --drop scanners")),
+                PATIENCE,
+            )
+            .successful();
+            counts_on();
+        }
+    });
+    let stats = filter.stats();
+    println!(
+        "{rounds} times: {sent:?}, {:.0} a second, {:?}",
+        sent.rate(),
+        stats.totals
+    );
+    assert_eq!(sink.heard(), 0, "a probe has come through");
+    assert_eq!(stats.totals.dropped, stats.totals.packets);
+    // A full queue loses packets before the filter sees them.
+    assert!(stats.totals.packets > sent.probes / 2);
+    filter.detach();
+    filter.assert_absent();
+}
+
+#[test]
+fn attached_and_detached_a_hundred_times_it_leaves_nothing() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let held = Held::by(&link);
+    for _ in 0..rounds(100) {
+        filter.attach("");
+        filter.detach();
+    }
+    filter.assert_absent();
+    held.assert_nothing_is_left();
+}
+
+#[test]
+fn whatever_a_killed_attach_or_detach_leaves_is_taken_off() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let held = Held::by(&link);
+    let mut random = Random::new(5);
+    let mut left = 0;
+    for round in 0..rounds(40) {
+        // Half of them where nothing is attached, and half where something is.
+        if round % 2 == 1 {
+            filter.attach("");
+        }
+        let killed = match round % 4 {
+            3 => filter.command(["detach"]),
+            _ => filter.command(["attach", "-i", FILTERED, "--drop", "scanners"]),
+        };
+        let killed = Running::start(killed);
+        let most = if round % 4 == 3 { 30 } else { 300 };
+        thread::sleep(Duration::from_millis(random.below(most) as u64));
+        killed.kill();
+        left += usize::from(!filter.bpffs().entries().is_empty());
+        if round % 5 == 4 {
+            // What is half done can be finished, too.
+            filter.attach("--drop scanners");
+        }
+        filter.detach();
+        filter.assert_absent();
+    }
+    println!("{left} of the killed ones left something");
+    assert!(left > 0);
+    held.assert_nothing_is_left();
+}
+
+/// The programs, maps and links of the filter that the kernel holds, on the filter's own account.
+struct Held<'a> {
+    link: &'a Link,
+    before: HashSet<(&'static str, u32)>,
+}
+
+impl<'a> Held<'a> {
+    fn by(link: &'a Link) -> Self {
+        let before = Self::now();
+        Self { link, before }
+    }
+
+    /// Everything in the kernel that has a name of ours. Other tests have theirs at the same time.
+    fn now() -> HashSet<(&'static str, u32)> {
+        let programs = loaded_programs().flatten();
+        let programs = programs.filter(|program| program.name_as_str() == Some(abi::PROGRAM));
+        let maps = loaded_maps().flatten();
+        // The kernel keeps 15 bytes of a name.
+        let ours = |name: &str| map::PINNED.iter().any(|known| known.starts_with(name));
+        let maps = maps.filter(|map| {
+            map.name_as_str()
+                .is_some_and(|name| !name.is_empty() && ours(name))
+        });
+        programs
+            .map(|program| ("program", program.id()))
+            .chain(maps.map(|map| ("map", map.id())))
+            .collect()
+    }
+
+    /// Waits until the kernel holds nothing more than before. It frees what nobody holds a moment
+    /// later, and other tests' come and go.
+    fn assert_nothing_is_left(&self) {
+        assert_eq!(self.link.server.xdp_program(FILTERED), None);
+        let end = Instant::now() + PATIENCE;
+        let mut left = Self::now();
+        left.retain(|one| !self.before.contains(one));
+        while !left.is_empty() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(100));
+            let now = Self::now();
+            left.retain(|one| now.contains(one));
+        }
+        assert!(left.is_empty(), "left in the kernel: {left:?}");
     }
 }
