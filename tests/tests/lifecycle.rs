@@ -3,16 +3,21 @@
 
 use std::{
     collections::HashSet,
-    env, thread,
+    env, fs,
+    path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
-use aya::{maps::loaded_maps, programs::loaded_programs};
+use aya::{
+    maps::{Array, Map, MapData, loaded_maps},
+    programs::loaded_programs,
+};
 use sip_filter_common::abi::{self, map};
 use sip_filter_tests::{
     flood::{self, Sink},
     mutation::Random,
-    namespace::{FILTERED, Folder, Link},
+    namespace::{FILTERED, Folder, Link, SCANNER},
     process::{self, Running},
     sip_filter::{self, SipFilter},
     stats::Totals,
@@ -92,7 +97,7 @@ fn a_second_run_is_told_who_holds_the_filter_and_others_may_change_it() {
     let running = filter.run("--drop scanners");
     running.interrupt(PATIENCE).successful();
     filter.assert_absent();
-    let kept: Vec<_> = std::fs::read_dir(filter.state())
+    let kept: Vec<_> = fs::read_dir(filter.state())
         .into_iter()
         .flatten()
         .flatten()
@@ -220,6 +225,77 @@ fn nothing_passes_while_run_is_killed_and_upgraded() {
     assert!(stats.totals.packets > sent.probes / 2);
     filter.detach();
     filter.assert_absent();
+}
+
+#[test]
+fn maps_of_another_layout_are_replaced_without_a_gap_and_what_is_lost_is_said() {
+    let link = Link::new();
+    let sink = Sink::new(&link);
+    let filter = SipFilter::new(&link.server);
+    filter.succeed(&format!("block add {SCANNER}"));
+    filter.attach("");
+    let pin = |name: &str| filter.pins().join(name);
+    // As an older version would have left them.
+    let of_another_version: [(&str, &dyn Fn()); 2] = [
+        ("layout 1", &|| set_layout(&pin(map::SETTINGS), 1)),
+        ("another layout", &|| {
+            let other = MapData::from_pin(pin(map::PORTS));
+            let other = other.unwrap_or_else(|error| panic!("{error}"));
+            fs::remove_file(pin(map::BANS)).unwrap_or_else(|error| panic!("{error}"));
+            other
+                .pin(pin(map::BANS))
+                .unwrap_or_else(|error| panic!("{error}"));
+        }),
+    ];
+    let ((), sent) = flood::during(&link, || {
+        for round in 0..rounds(20) {
+            let counted = filter.stats_under_load().totals.packets;
+            let (layout, make) = of_another_version[round % 2];
+            make();
+            let read = filter.attempt("stats");
+            if round % 2 == 0 {
+                let is_refused = read.stderr.contains("attach it again with this one");
+                assert!(is_refused && !read.status.success(), "{read}");
+            }
+            let attached = filter
+                .attempt(&format!("attach -i {FILTERED}"))
+                .successful();
+            for said in [
+                &format!("counters of {layout} cannot be read"),
+                "the lists are kept",
+            ] {
+                assert!(attached.stderr.contains(said), "{said}: {attached}");
+            }
+            let anew = filter.stats_under_load().totals.packets;
+            println!("{layout}: {counted} packets, and then {anew}");
+        }
+    });
+    assert_eq!(sink.heard(), 0, "a probe has come through");
+    let stats = filter.stats();
+    println!("{sent:?}, {:?}", stats.totals);
+    assert_eq!(stats.reason("blocked"), stats.totals.packets);
+    assert!(stats.totals.packets > 0 && stats.totals.packets < sent.probes);
+    // Once is enough.
+    let attached = filter
+        .attempt(&format!("attach -i {FILTERED}"))
+        .successful();
+    assert!(!attached.stderr.contains("layout"), "{attached}");
+    filter.detach();
+    filter.assert_absent();
+}
+
+/// Has the settings be of another layout.
+fn set_layout(pin: &Path, version: u32) {
+    let settings = MapData::from_pin(pin).unwrap_or_else(|error| panic!("{error}"));
+    let settings = Array::<_, abi::Settings>::try_from(Map::Array(settings));
+    let mut settings = settings.unwrap_or_else(|error| panic!("{error}"));
+    let now = settings
+        .get(&0, 0)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let then = abi::Settings { version, ..now };
+    settings
+        .set(0, then, 0)
+        .unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Attaching and detaching: links between the program and interfaces, and their pins.
 
-use std::{fs, io, os::fd::AsFd, path::Path};
+use std::{fs, io, mem, os::fd::AsFd, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::programs::{
@@ -66,8 +66,8 @@ pub fn attach(
         true => Some(Logger::new(&mut loaded.ebpf)?),
         false => None,
     };
+    let mut notices = mem::take(&mut loaded.notices);
     let program = loaded.program_mut()?;
-    let mut notices = Vec::new();
     for (name, ifindex) in &wanted {
         let pin = instance.link(*ifindex);
         if pin.exists() {
@@ -79,9 +79,8 @@ pub fn attach(
         }
         undo.links.push(*ifindex);
     }
-    let has_new_lists = loaded.has_new_lists();
-    if has_new_lists {
-        loaded.pin_lists_beside(instance)?;
+    loaded.pin_beside(instance)?;
+    if loaded.has_new_lists() {
         lists::unsettle(instance)?;
     }
     pin_beside(loaded.program_mut()?, instance)?;
@@ -92,9 +91,7 @@ pub fn attach(
     }
     undo.is_armed = false;
     let id = program.info()?.id();
-    if has_new_lists {
-        load::replace_pinned_lists(instance)?;
-    }
+    loaded.replace_pinned(instance)?;
     let (from, to) = (instance.program_beside(), instance.program());
     fs::rename(&from, &to)
         .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
@@ -398,7 +395,7 @@ impl Drop for Undo<'_> {
         if !self.is_armed {
             return;
         }
-        if let Err(error) = load::forget_lists_beside(self.instance) {
+        if let Err(error) = load::forget_beside(self.instance) {
             log::error!("{error:#}");
         }
         if let Err(error) = remove_pin(&self.instance.program_beside()) {

@@ -56,7 +56,7 @@ impl Filter {
         if settings.version != abi::VERSION {
             bail!(
                 "the filter {} was attached by another version of sip-filter (layout {}, not {}); \
-                 detach it with that version, or with `sip-filter detach`",
+                 attach it again with this one, or detach it: `sip-filter detach`",
                 instance.name(),
                 settings.version,
                 abi::VERSION

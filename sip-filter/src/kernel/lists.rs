@@ -309,7 +309,15 @@ fn filter_of(rules: &[Rule]) -> Box<ListFilter> {
 /// A map of a program that is being loaded.
 pub(super) fn map_data<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData> {
     match ebpf.map(name) {
-        Some(Map::HashMap(map) | Map::LpmTrie(map) | Map::Array(map)) => Ok(map),
+        Some(
+            Map::HashMap(map)
+            | Map::LruHashMap(map)
+            | Map::PerCpuHashMap(map)
+            | Map::LpmTrie(map)
+            | Map::Array(map)
+            | Map::PerCpuArray(map)
+            | Map::RingBuf(map),
+        ) => Ok(map),
         other => bail!("the object's map {name} is {other:?}, which is a fault of the build"),
     }
 }
@@ -380,7 +388,7 @@ impl RunningLists {
         if settings.version != abi::VERSION {
             bail!(
                 "the filter {} was attached by another version of sip-filter (layout {}, not {}); \
-                 detach it with that version, or with `sip-filter detach`",
+                 attach it again with this one, or detach it: `sip-filter detach`",
                 instance.name(),
                 settings.version,
                 abi::VERSION

@@ -1,6 +1,12 @@
 //! Loading: the object, its globals and its maps, up to a program that can be attached.
 
-use std::{fs, io, ops::RangeInclusive, os::fd::AsFd, path::PathBuf, time::SystemTime};
+use std::{
+    fs, io,
+    ops::RangeInclusive,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
@@ -88,8 +94,10 @@ pub struct Loaded {
     attached_at: Option<u64>,
     /// What the signatures' numbers mean once it is in force.
     numbers: Vec<SignatureNumber>,
-    /// Whether it has list maps of its own, which are to take the place of those that are pinned.
-    has_new_lists: bool,
+    /// Those of its maps that are to take the place of the pinned ones.
+    replacing: Vec<&'static str>,
+    /// What the operator should know, a line each.
+    pub(super) notices: Vec<String>,
 }
 
 /// What a pin's name ends with until it may take the place of another.
@@ -112,10 +120,15 @@ impl Loaded {
     /// too, where there are none.
     ///
     /// Where the lists differ from those in force, or the room for them does, their maps are new and
-    /// pinned nowhere: see [`Loaded::pin_lists_beside`].
+    /// pinned nowhere; so are all maps, where those that are pinned have another layout: see
+    /// [`Loaded::pin_beside`].
     pub(super) fn new(load: &Load<'_>, instance: Option<&Instance>) -> Result<Self> {
         load.lists.size().fits(load.entries)?;
-        let adopted = instance.map(pinned_settings).transpose()?.flatten();
+        let foreign = instance.map(foreign).transpose()?.flatten();
+        let adopted = match foreign {
+            Some(_) => None,
+            None => instance.map(pinned_settings).transpose()?.flatten(),
+        };
         if let Some(settings) = adopted {
             check_layout(&settings, load)?;
         }
@@ -158,9 +171,12 @@ impl Loaded {
                 && settings.entries == load.entries
         });
         let has_new_lists = adopted.is_some() && !keeps_lists;
-        if has_new_lists {
-            pins.retain(|(name, _)| !map::LISTS.contains(name));
-        }
+        let replacing = match &foreign {
+            Some(_) => map::PINNED.to_vec(),
+            None if has_new_lists => map::LISTS.to_vec(),
+            None => Vec::new(),
+        };
+        pins.retain(|(name, _)| !replacing.contains(name));
         let mut loader = EbpfLoader::new();
         loader
             .override_global(global::DROP_SET, &drop_set, true)
@@ -201,7 +217,8 @@ impl Loaded {
             ebpf,
             attached_at,
             numbers,
-            has_new_lists,
+            replacing,
+            notices: foreign.iter().map(Foreign::lost).collect(),
         };
         loaded.program_mut()?.load().map_err(refused)?;
         Ok(loaded)
@@ -267,19 +284,32 @@ impl Loaded {
         map.set(0, settings, 0).context("cannot write the settings")
     }
 
-    /// Whether it has list maps of its own.
+    /// Whether it has other lists than the running program, and maps of the same layout.
     pub(super) fn has_new_lists(&self) -> bool {
-        self.has_new_lists
+        self.replacing == map::LISTS
     }
 
-    /// Pins list maps of its own beside those that they are to replace.
-    pub(super) fn pin_lists_beside(&self, instance: &Instance) -> Result<()> {
-        forget_lists_beside(instance)?;
-        for name in map::LISTS {
+    /// Pins maps of its own beside those that they are to replace.
+    pub(super) fn pin_beside(&self, instance: &Instance) -> Result<()> {
+        forget_beside(instance)?;
+        for name in &self.replacing {
             let pin = instance.map(&beside(name));
             map_data(&self.ebpf, name)?
                 .pin(&pin)
                 .with_context(|| format!("cannot pin {}", pin.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Puts their pins in the place of the old ones.
+    pub(super) fn replace_pinned(&self, instance: &Instance) -> Result<()> {
+        let mut names = self.replacing.clone();
+        // Last, so that whoever finds the old ones knows that not everything was replaced.
+        names.sort_by_key(|name| *name == map::SETTINGS);
+        for name in names {
+            let (from, to) = (instance.map(&beside(name)), instance.map(name));
+            fs::rename(&from, &to)
+                .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
         }
         Ok(())
     }
@@ -293,19 +323,9 @@ impl Loaded {
     }
 }
 
-/// Puts the pins of new list maps in the place of the old ones.
-pub(super) fn replace_pinned_lists(instance: &Instance) -> Result<()> {
-    for name in map::LISTS {
-        let (from, to) = (instance.map(&beside(name)), instance.map(name));
-        fs::rename(&from, &to)
-            .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
-    }
-    Ok(())
-}
-
-/// Removes the pins of new list maps that have not replaced others.
-pub(super) fn forget_lists_beside(instance: &Instance) -> Result<()> {
-    for name in map::LISTS {
+/// Removes the pins of new maps that have not replaced others.
+pub(super) fn forget_beside(instance: &Instance) -> Result<()> {
+    for name in map::PINNED {
         let pin = instance.map(&beside(name));
         match fs::remove_file(&pin) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -373,11 +393,76 @@ pub(super) fn pinned_settings(instance: &Instance) -> Result<Option<Settings>> {
         }
         error.context(format!(
             "the filter {} was attached by another version of sip-filter; \
-             detach it first: sip-filter detach --name {}",
+             attach it again with this one, or detach it: sip-filter detach --name {}",
             instance.name(),
             instance.name()
         ))
     })
+}
+
+/// Maps that another version of sip-filter has pinned, and that this one cannot read.
+pub(super) struct Foreign {
+    /// Their layout's number, if they say it.
+    version: Option<u32>,
+}
+
+impl Foreign {
+    /// What is lost of them.
+    fn lost(&self) -> String {
+        let layout = match self.version {
+            Some(version) if version != abi::VERSION => format!("layout {version}"),
+            _ => "another layout".to_owned(),
+        };
+        format!(
+            "the running filter was attached by another version of sip-filter: counters of {layout} \
+             cannot be read and begin anew, and who was blocked for what was sent is forgotten; the \
+             lists are kept"
+        )
+    }
+}
+
+/// Whether what an instance has pinned has another layout than this sip-filter's maps.
+fn foreign(instance: &Instance) -> Result<Option<Foreign>> {
+    let path = instance.map(map::SETTINGS);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let object = aya_obj::Object::parse(OBJECT).context("the object cannot be read")?;
+    let mut is_foreign = false;
+    for name in map::PINNED {
+        let pin = instance.map(name);
+        if !pin.exists() {
+            // One that has come with this version is made; one that was taken away, too.
+            continue;
+        }
+        let wanted = object.maps.get(name);
+        let wanted = wanted.with_context(|| format!("the object holds no map {name}"))?;
+        let held = MapData::from_pin(&pin).and_then(|map| map.info());
+        let held = held.map_err(anyhow::Error::new).map_err(|error| {
+            let next = match is_denied(&error) {
+                true => ": run as root (sudo sip-filter …)",
+                false => "",
+            };
+            error.context(format!("cannot open the pin {}{next}", pin.display()))
+        })?;
+        let kind = held.map_type().map(|kind| kind as u32);
+        is_foreign |= kind.is_ok_and(|kind| kind != wanted.map_type())
+            || held.key_size() != wanted.key_size()
+            || held.value_size() != wanted.value_size();
+    }
+    let version = layout(&path)?;
+    // A loader that was killed before it wrote its settings leaves version 0.
+    is_foreign |= !matches!(version, None | Some(0 | abi::VERSION));
+    Ok(is_foreign.then_some(Foreign { version }))
+}
+
+/// The layout's number, which every version's settings begin with.
+fn layout(settings: &Path) -> Result<Option<u32>> {
+    let fd = syscall::open_pin(settings)?;
+    let mut bytes = vec![0; MapData::from_pin(settings)?.info()?.value_size() as usize];
+    syscall::lookup_bytes(fd.as_fd(), &0_u32, &mut bytes).context("cannot read the settings")?;
+    let version = bytes.first_chunk::<4>().copied();
+    Ok(version.map(u32::from_ne_bytes))
 }
 
 /// Whether the kernel refused for want of privileges.
@@ -395,14 +480,6 @@ fn check_layout(settings: &Settings, load: &Load<'_>) -> Result<()> {
     // counted yet.
     if settings.version == 0 {
         return Ok(());
-    }
-    if settings.version != abi::VERSION {
-        bail!(
-            "the running filter's maps have layout {}, this sip-filter's {}; \
-             detach it first: sip-filter detach",
-            settings.version,
-            abi::VERSION
-        );
     }
     if settings.sources != load.sources {
         bail!(

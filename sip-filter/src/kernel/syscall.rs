@@ -142,6 +142,16 @@ pub(super) fn lookup<K: aya::Pod, V: aya::Pod>(
     }
 }
 
+/// Reads one entry of a map whose values are as long as `value`, whatever they are.
+pub(super) fn lookup_bytes(map: BorrowedFd<'_>, key: &u32, value: &mut [u8]) -> io::Result<()> {
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+    attr.__bindgen_anon_2.key = &raw const *key as u64;
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
+    bpf(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr).map(drop)
+}
+
 /// The key that follows in a map, or its first one (BPF_MAP_GET_NEXT_KEY); none after the last.
 pub(super) fn next_key<K: aya::Pod>(
     map: BorrowedFd<'_>,
