@@ -13,6 +13,7 @@ use aya::{
     maps::{Array, Map, MapData, loaded_maps},
     programs::loaded_programs,
 };
+use serde_json::{Value, json};
 use sip_filter_common::abi::{self, map};
 use sip_filter_tests::{
     flood::{self, Sink},
@@ -74,6 +75,60 @@ fn interfaces_that_are_deleted_and_created_again_are_attached_again() {
     filter.assert_absent();
     let ((), _) = flood::during(&link, || thread::sleep(Duration::from_millis(50)));
     assert!(sink.heard() > 0, "the sink hears nothing");
+}
+
+#[test]
+fn status_says_what_the_kernel_says() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    filter.attach("--drop scanners");
+    let status = |options: &str| -> Value {
+        let said = filter.succeed(&format!("status --format json {options}"));
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+    };
+    let (said, _) = flood::during(&link, || status("--rate"));
+    let attachment = &said["attachments"][0];
+    let program = link.server.xdp_program(FILTERED);
+    assert_eq!(attachment["name"], FILTERED);
+    assert_eq!(attachment["attached"], true);
+    assert_eq!(attachment["mode"], "native");
+    assert_eq!(attachment["program_id"].as_u64(), program);
+    assert_eq!(said["program"]["id"].as_u64(), program);
+    assert_eq!(attachment["others"], json!([]));
+    let [since, loaded] = [&attachment["since"], &said["program"]["loaded_at"]];
+    assert!(since.is_string() && loaded.is_string(), "{said}");
+    let rate = |name: &str| said["rate"][name].as_f64().unwrap_or_default();
+    assert!(
+        rate("packets") > 1000.0 && rate("dropped") > 1000.0,
+        "{said}"
+    );
+    let entries = |said: &Value, name: &str| {
+        let mut maps = said["maps"].as_array().into_iter().flatten();
+        let map = maps.find(|map| map["map"] == name).cloned();
+        map.map(|map| {
+            (
+                map["entries"].as_u64(),
+                map["at_most"].as_u64(),
+                map["bytes"].as_u64() > Some(0),
+            )
+        })
+    };
+    let [recognised, counts] = ["RECOGNISED", "COUNTS"].map(|name| entries(&said, name));
+    assert_eq!(recognised, Some((Some(1), Some(65_536), true)));
+    assert_eq!(counts, Some((None, Some(1), true)));
+
+    // Taken off by a stranger, with the pins left where they are.
+    filter.succeed("block add 192.0.2.1");
+    link.delete();
+    let said = status("");
+    assert_eq!(said["attachments"][0]["attached"], false);
+    assert_eq!(
+        entries(&said, "LISTED").map(|(entries, ..)| entries),
+        Some(Some(1))
+    );
+    let table = filter.succeed("status");
+    assert!(table.contains("NOT attached"), "{table}");
+    println!("{table}");
 }
 
 #[test]
@@ -248,7 +303,7 @@ fn maps_of_another_layout_are_replaced_without_a_gap_and_what_is_lost_is_said() 
         }),
     ];
     let ((), sent) = flood::during(&link, || {
-        for round in 0..rounds(20) {
+        for round in 0..rounds(8) {
             let counted = filter.stats_under_load().totals.packets;
             let (layout, make) = of_another_version[round % 2];
             make();
@@ -318,7 +373,7 @@ fn whatever_a_killed_attach_or_detach_leaves_is_taken_off() {
     let held = Held::by(&link);
     let mut random = Random::new(5);
     let mut left = 0;
-    for round in 0..rounds(40) {
+    for round in 0..rounds(28) {
         // Half of them where nothing is attached, and half where something is.
         if round % 2 == 1 {
             filter.attach("");

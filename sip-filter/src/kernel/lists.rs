@@ -336,7 +336,7 @@ fn read_trie(map: BorrowedFd<'_>) -> io::Result<HashMap<Prefix, Listed>> {
 }
 
 /// The memory that a map takes, in bytes (`memlock` in proc_pid_fdinfo(5)).
-fn memory(map: BorrowedFd<'_>) -> Result<u64> {
+pub(super) fn memory(map: BorrowedFd<'_>) -> Result<u64> {
     let path = format!("/proc/self/fdinfo/{}", map.as_raw_fd());
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     text.lines()

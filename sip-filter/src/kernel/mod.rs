@@ -5,6 +5,7 @@
 //! the next step.
 
 mod attach;
+mod condition;
 mod events;
 mod filter;
 mod instance;
@@ -18,6 +19,7 @@ mod syscall;
 mod watch;
 
 pub use attach::{Again, Attached, attach, attach_again, detach, forget_dead_links, links};
+pub use condition::{Attachment, Condition, Fill, Other, Program};
 pub use events::{Blocked, Events};
 pub use filter::Filter;
 pub use instance::{Instance, instances};

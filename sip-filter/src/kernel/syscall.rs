@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info};
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_prog_info};
 
 /// What the kernel says of an XDP link.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +169,40 @@ pub(super) fn next_key<K: aya::Pod>(
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Counts the keys of a map, up to so many: one that is removed meanwhile may begin it all anew.
+pub(super) fn count_keys(map: BorrowedFd<'_>, length: usize, at_most: u32) -> io::Result<u64> {
+    let (mut key, mut next) = (vec![0_u8; length], vec![0_u8; length]);
+    let mut count = 0;
+    while count < u64::from(at_most) {
+        // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+        let mut attr: bpf_attr = unsafe { mem::zeroed() };
+        attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
+        attr.__bindgen_anon_2.key = if count == 0 { 0 } else { key.as_ptr() as u64 };
+        attr.__bindgen_anon_2.__bindgen_anon_1.next_key = next.as_mut_ptr() as u64;
+        match bpf(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attr) {
+            Ok(_) => count += 1,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => break,
+            Err(error) => return Err(error),
+        }
+        mem::swap(&mut key, &mut next);
+    }
+    Ok(count)
+}
+
+/// For how many nanoseconds a program has run, and how often, while the kernel measured it
+/// (BPF_OBJ_GET_INFO_BY_FD).
+pub(super) fn run_time(program: BorrowedFd<'_>) -> Result<(u64, u64)> {
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_prog_info`.
+    let mut info: bpf_prog_info = unsafe { mem::zeroed() };
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.info.bpf_fd = program.as_raw_fd() as u32;
+    attr.info.info = &raw mut info as u64;
+    attr.info.info_len = size_of::<bpf_prog_info>() as u32;
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr).context("cannot ask for the program")?;
+    Ok((info.run_time_ns, info.run_cnt))
 }
 
 /// What the kernel answers where a kind of map knows no batches: ENOTSUPP, which is its own and

@@ -9,7 +9,8 @@ use sip_filter_common::verdict::Reason;
 
 use super::Terminal;
 use crate::stats::{
-    Cell, Column, Interface, PACKETS, Row, Section, Snapshot, Status, Totals, WallTime,
+    Attachment, Cell, Column, Condition, Other, PACKETS, Rate, Row, Section, Snapshot, Status,
+    Totals, WallTime,
 };
 
 /// How many sources the overview shows unless the operator says otherwise.
@@ -115,15 +116,26 @@ pub fn section(
 /// # Errors
 ///
 /// When `out` cannot be written.
-pub fn status(out: &mut dyn Write, status: &Status, others: &[String]) -> io::Result<()> {
+pub fn status(
+    out: &mut dyn Write,
+    status: &Status,
+    condition: &Condition,
+    others: &[String],
+) -> io::Result<()> {
     let mut lines = vec![("instance", status.instance.clone())];
-    for interface in &status.interfaces {
-        let Interface {
-            name,
-            ifindex,
-            mode,
-        } = interface;
-        lines.push(("interface", format!("{name} (index {ifindex}, {mode})")));
+    for attachment in &condition.attachments {
+        lines.push(("interface", attached(attachment)));
+        for other in &attachment.others {
+            let Other {
+                hook,
+                program_id,
+                name,
+            } = other;
+            lines.push(("beside", format!("{hook} program {program_id} '{name}'")));
+        }
+    }
+    if condition.attachments.is_empty() {
+        lines.push(("interface", "none: nothing is filtered".to_owned()));
     }
     lines.push(("policy", status.policy.clone()));
     lines.push(("ports", status.ports.clone()));
@@ -162,6 +174,7 @@ pub fn status(out: &mut dyn Write, status: &Status, others: &[String]) -> io::Re
     ));
     lines.push(("program", status.program_id.to_string()));
     lines.push(("attached", status.attached_at.to_string()));
+    lines.extend(in_use(condition));
     if !others.is_empty() {
         lines.push(("others", others.join(", ")));
     }
@@ -170,6 +183,66 @@ pub fn status(out: &mut dyn Write, status: &Status, others: &[String]) -> io::Re
         writeln!(out, "{name:width$}  {value}")?;
     }
     Ok(())
+}
+
+/// Where a link leads: `eth0 (index 2, native, program 1755) since 2026-11-23T14:36:02.751Z`.
+fn attached(attachment: &Attachment) -> String {
+    let Attachment {
+        name,
+        ifindex,
+        attached,
+        program_id,
+        mode,
+        since,
+        others: _,
+    } = attachment;
+    let name = name.as_deref().unwrap_or("unknown here");
+    let since = since.map_or(String::new(), |since| format!(" since {since}"));
+    match attached {
+        Some(true) => format!("{name} (index {ifindex}, {mode}, program {program_id}){since}"),
+        Some(false) => format!("{name} (index {ifindex}): NOT attached, nothing is filtered there"),
+        None => format!(
+            "{name} (index {ifindex}, program {program_id}){since}; in another network namespace"
+        ),
+    }
+}
+
+/// What the program and its maps take.
+fn in_use(condition: &Condition) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(program) = &condition.program {
+        if let Some(loaded_at) = program.loaded_at {
+            lines.push(("loaded", loaded_at.to_string()));
+        }
+        let run_time = match program.mean_run_ns {
+            Some(mean) => format!("{mean:.0} ns on average, of {}", thousands(program.runs)),
+            None if program.measured => "no packet yet".to_owned(),
+            None => "not measured; sysctl kernel.bpf_stats_enabled=1 has it measured".to_owned(),
+        };
+        lines.push(("run time", run_time));
+    }
+    if let Some(Rate { packets, dropped }) = condition.rate {
+        let [packets, dropped] = [packets, dropped].map(|rate| thousands(rate as u64));
+        let rate = format!("{packets} packets a second, {dropped} of them dropped");
+        lines.push(("rate", rate));
+    }
+    for fill in &condition.maps {
+        if let Some(entries) = fill.entries {
+            let [entries, at_most] = [entries, fill.at_most.into()].map(thousands);
+            let map = fill.map.to_lowercase();
+            let kilobytes = thousands(fill.bytes.div_ceil(1000));
+            lines.push((
+                "map",
+                format!("{map}: {entries} of {at_most}, {kilobytes} kB"),
+            ));
+        }
+    }
+    let bytes: u64 = condition.maps.iter().map(|fill| fill.bytes).sum();
+    lines.push((
+        "memory",
+        format!("{} kB in all maps", thousands(bytes.div_ceil(1000))),
+    ));
+    lines
 }
 
 /// Whose numbers these are: `default on eth0 (native), 2026-11-23T06:00:00.000Z`.

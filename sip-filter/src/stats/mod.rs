@@ -5,6 +5,7 @@
 //! documented JSON. Everything but [`Snapshot::read`] is a pure function of map values.
 
 mod clock;
+mod condition;
 mod in_force;
 mod reason;
 mod row;
@@ -26,6 +27,7 @@ use sip_filter_common::{
 };
 
 pub use clock::{Clock, WallTime};
+pub use condition::{Attachment, Condition, Fill, Other, Program, Rate};
 pub use in_force::{InForceBehaviour, InForceEscalation, InForceLimit, policy};
 pub use reason::{ByBehaviour, ByReason};
 pub use row::{Cell, Column, PACKETS, Row, check_column, sort};
