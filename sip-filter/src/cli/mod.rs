@@ -12,6 +12,7 @@ mod config;
 mod detach;
 mod filter_options;
 mod follow;
+mod generate;
 mod given;
 mod hold;
 mod listing;
@@ -104,6 +105,8 @@ enum Verb {
     Signatures(signatures::Verb),
     #[command(subcommand)]
     Config(config::Verb),
+    #[command(hide = true)]
+    Generate(generate::Args),
 }
 
 /// Options that cannot stand together, found after the command line was read.
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Verb::Block(verb) => block::run(&verb, &cli.global),
         Verb::Signatures(verb) => signatures::run(&verb, &cli.global),
         Verb::Config(verb) => config::run(&verb, &cli.global),
+        Verb::Generate(args) => generate::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -293,6 +297,7 @@ mod tests {
             "block del",
             "block list --format xml",
             "block import",
+            "generate",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
             let error = match Cli::try_parse_from(words) {
@@ -311,6 +316,7 @@ mod tests {
             "config check",
             "config check edge.toml",
             "config show --config edge.toml --format json",
+            "generate share",
             "reload --name edge",
             "replay a.pcap --config edge.toml",
             "run -i eth0",
