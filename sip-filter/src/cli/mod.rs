@@ -20,6 +20,7 @@ mod lists;
 mod reload;
 mod replay;
 mod run;
+mod service;
 mod signatures;
 mod stats;
 mod status;

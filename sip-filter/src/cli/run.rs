@@ -24,6 +24,7 @@ use super::{
     given::Given,
     hold::Hold,
     lines,
+    service::Manager,
     turn::Turn,
 };
 use crate::{
@@ -50,6 +51,9 @@ const LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// An interface that is deleted and created again, or comes back under its name, is attached again as
 /// soon as it is there, with what is in force; counters stay, also while no interface is there. One
 /// that is taken down or renamed keeps the filter.
+///
+/// As a service of systemd (Type=notify) it says when the filter is attached, what it counts, and,
+/// where a watchdog is set, that it goes on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Leaves attached: nothing, once it was interrupted or terminated; with --keep, everything.
@@ -111,6 +115,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     let mut stop = Stop::new()?;
     let mut reload = Reload::new()?;
     let mut follow = Follow::new()?;
+    let manager = Manager::from_environment();
     let Applied {
         attached:
             Attached {
@@ -137,10 +142,12 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
             log::info!("{}: attached in {} mode", interface.name, interface.mode);
         }
         log::info!("{}: {policy}", instance.name());
+        manager.ready(&policy);
 
         let mut verdicts = pin!(forward(logger));
         let mut events = pin!(log_events(instance));
         let end = {
+            let mut told = pin!(tell(&manager, &filter));
             let mut watching = pin!(async {
                 match is_live {
                     true => show(instance, &filter, &global.state, &notices).await,
@@ -151,10 +158,12 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                 tokio::select! {
                     () = stop.requested() => break End::Stopped,
                     () = reload.requested() => {
+                        manager.reloading();
                         match apply(&args.filter, global, args.verbose, Before::Goes) {
                             Ok(applied) => {
                                 say_applied(instance, &applied);
                                 follow.applied(instance, applied.mode)?;
+                                manager.ready(&applied.policy);
                                 let attached = applied.attached;
                                 for interface in attached.interfaces {
                                     names.push(interface.name);
@@ -166,6 +175,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                                     log::error!("{line}");
                                 }
                                 log::error!("{}: what was in force stays", instance.name());
+                                manager.unchanged();
                             }
                         }
                     }
@@ -175,6 +185,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                     end = &mut watching => break end?,
                     () = &mut verdicts => break End::Stopped,
                     () = &mut events => break End::Stopped,
+                    () = &mut told => break End::Stopped,
                 }
             }
         };
@@ -182,6 +193,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     }
     .await;
 
+    manager.stopping();
     match watched {
         Ok((End::DetachedElsewhere, _)) => bail!(
             "instance {} was detached by another process; nothing is filtered any more",
@@ -326,6 +338,18 @@ async fn log_events(instance: &Instance) {
     let error: anyhow::Error = error;
     log::error!("blocked sources are not logged any more: {error:#}");
     future::pending().await
+}
+
+/// Tells the service manager that this goes on, for ever. A filter that cannot be read is none that
+/// does: the manager's patience decides then.
+async fn tell(manager: &Manager, filter: &Filter) {
+    loop {
+        manager.expects().await;
+        match filter.totals() {
+            Ok(totals) => manager.alive(&summary(&Totals::new(&totals))),
+            Err(error) => log::error!("{error:#}"),
+        }
+    }
 }
 
 /// Draws the live table until the filter is gone.

@@ -1,0 +1,170 @@
+//! `run` as a service: what it tells the manager that has started it, and what its unit says.
+
+use std::{
+    os::unix::net::UnixDatagram,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use sip_filter_tests::{
+    configuration::Configuration,
+    messages::SVMAP,
+    namespace::{FILTERED, Folder, Link, SCANNER, SERVER},
+    process::{self, Finished, Running},
+    sip_filter::SipFilter,
+};
+
+/// How long `run` may take to attach, or to attach again.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How soon it is to give a sign of life.
+const WATCHDOG: Duration = Duration::from_millis(400);
+
+/// A service manager, as far as sd_notify(3) goes.
+struct Manager {
+    folder: Folder,
+    socket: UnixDatagram,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let socket = UnixDatagram::bind(folder.path().join("notify"));
+        let socket = socket.unwrap_or_else(|error| panic!("{error}"));
+        Self { folder, socket }
+    }
+
+    /// Starts what it is to hear of.
+    fn start(&self, link: &Link, service: &Command) -> Running {
+        let mut command = link.server.command("sh");
+        command
+            .args(["-c", r#"WATCHDOG_PID=$$ exec "$0" "$@""#])
+            .arg(service.get_program())
+            .args(service.get_args())
+            .env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
+            .env("NOTIFY_SOCKET", self.folder.path().join("notify"));
+        Running::start(command)
+    }
+
+    /// Hears what it is told until one of the messages has all of these.
+    fn hear(&self, parts: &[&str], within: Duration) -> String {
+        let end = Instant::now() + within;
+        let mut heard = Vec::new();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let message = match left.is_zero() {
+                true => None,
+                false => self.next(left),
+            };
+            let Some(message) = message else {
+                panic!("no message with {parts:?} within {within:?}, but {heard:?}")
+            };
+            if parts.iter().all(|part| message.contains(part)) {
+                return message;
+            }
+            heard.push(message);
+        }
+    }
+
+    fn next(&self, within: Duration) -> Option<String> {
+        let mut message = [0; 4096];
+        let waits = self.socket.set_read_timeout(Some(within));
+        waits.unwrap_or_else(|error| panic!("{error}"));
+        let length = self.socket.recv(&mut message).ok()?;
+        Some(String::from_utf8_lossy(&message[..length]).into_owned())
+    }
+}
+
+#[test]
+fn the_service_manager_is_told_what_run_does() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let manager = Manager::new();
+    let configuration = Configuration::new("drop = []");
+    let line = format!("run -i {FILTERED} {}", configuration.option());
+    let running = manager.start(&link, &filter.command(line.split(' ')));
+
+    manager.hear(&["READY=1\n", "STATUS=monitoring"], PATIENCE);
+    let program = link.server.xdp_program(FILTERED);
+    assert!(program.is_some(), "ready before the filter is attached");
+
+    let alive = || manager.hear(&["WATCHDOG=1\n", "STATUS=1 packets, 1 of"], 4 * WATCHDOG);
+    let scanner = link.outside.udp_socket(SCANNER);
+    let sent = scanner.send_to(SVMAP, (SERVER, 5060));
+    assert!(sent.is_ok(), "{sent:?}");
+    let begun = Instant::now();
+    for _ in 0..5 {
+        alive();
+    }
+    let lasted = begun.elapsed();
+    assert!(lasted < 5 * WATCHDOG, "five signs of life in {lasted:?}");
+
+    configuration.say("drop = ['scanners']");
+    running.signal(libc::SIGHUP);
+    manager.hear(&["RELOADING=1\n", "MONOTONIC_USEC="], PATIENCE);
+    manager.hear(&["READY=1\n", "STATUS=dropping scanners"], PATIENCE);
+
+    configuration.say("drop = ['scaners']");
+    running.signal(libc::SIGHUP);
+    manager.hear(&["RELOADING=1\n"], PATIENCE);
+    manager.hear(&["READY=1\n", "cannot be used"], PATIENCE);
+    alive();
+
+    running.signal(libc::SIGTERM);
+    manager.hear(&["STOPPING=1"], PATIENCE);
+    running.finish(PATIENCE).successful();
+    filter.assert_absent();
+}
+
+#[test]
+fn what_cannot_be_attached_is_never_ready() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let manager = Manager::new();
+    let running = manager.start(&link, &filter.command(["run", "-i", "no-such-if"]));
+    assert!(!running.finish(PATIENCE).status.success());
+    assert_eq!(manager.next(Duration::from_millis(100)), None);
+}
+
+/// The unit, as it comes with the source.
+const UNIT: &str = include_str!("../../sip-filter/packaging/sip-filter.service");
+
+/// A command of the loader with the capabilities alone that the unit leaves it.
+fn confined(link: &Link, command: &Command) -> Command {
+    let kept = UNIT
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let Some(kept) = kept else {
+        panic!("the unit says nothing of capabilities")
+    };
+    let kept = kept.to_lowercase().replace("cap_", "+").replace(' ', ",");
+    let mut confined = link.server.command("setpriv");
+    confined
+        .args(["--no-new-privs", "--bounding-set", &format!("-all,{kept}")])
+        .arg(command.get_program())
+        .args(command.get_args());
+    confined
+}
+
+#[test]
+fn what_the_unit_leaves_of_root_is_enough() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let command = |line: &str| confined(&link, &filter.command(line.split(' ')));
+    let succeed = |line: &str| -> Finished { process::run(command(line), PATIENCE).successful() };
+    let line = format!("run -i {FILTERED} --keep --drop scanners");
+    let mut running = Running::start(command(&line));
+    running.wait_until("it was attached", PATIENCE, |running| {
+        running.stderr().contains("dropping scanners")
+    });
+    succeed("block add 203.0.113.0/24");
+    succeed("reload");
+    for line in ["status", "stats", "block list", "config show"] {
+        succeed(line);
+    }
+    running.signal(libc::SIGTERM);
+    let kept = running.finish(PATIENCE).successful();
+    assert!(kept.stderr.contains("stays attached"), "{kept}");
+    succeed("detach");
+    filter.assert_absent();
+}
