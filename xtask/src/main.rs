@@ -10,6 +10,7 @@ mod build;
 mod command;
 mod corpus;
 mod demo;
+mod dist;
 mod fuzz;
 mod lint;
 mod privilege;
@@ -73,6 +74,8 @@ enum Verb {
         /// Record again only the runs that have one of these in their name
         names: Vec<OsString>,
     },
+    /// Make a Debian package and a tarball, below target/package
+    Dist(dist::Options),
     /// Try arbitrary bytes on the parser and the classifier, guided by coverage
     Fuzz(fuzz::Options),
     /// Measure: cargo xtask bench kernel --format json
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Verb::Vm(options) => vm::run(&workspace, &options),
         Verb::Demo { arguments } => demo::start(&workspace, &arguments),
         Verb::Corpus { names } => corpus::record(&workspace, &names),
+        Verb::Dist(options) => dist::run(&workspace, &options),
         Verb::Fuzz(options) => fuzz::run(&workspace, &options),
         Verb::Bench { subject } => bench::measure(&workspace, &subject),
     });

@@ -65,6 +65,12 @@ impl Workspace {
         &self.cargo
     }
 
+    /// Where cargo keeps the sources of what is built.
+    pub fn cargo_home(&self) -> PathBuf {
+        let home = || env::home_dir().unwrap_or_default().join(".cargo");
+        env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+    }
+
     /// Where the loader's build script, the tests and the benchmarks look for eBPF objects.
     pub fn ebpf_objects(&self) -> &Path {
         &self.ebpf_objects
@@ -99,6 +105,16 @@ impl Workspace {
     /// The loader as `build::loader` leaves it in the release profile.
     pub fn release_loader(&self) -> PathBuf {
         self.target.join("release/sip-filter")
+    }
+
+    /// What was built for this target in this profile.
+    pub fn target_of(&self, target: &str, profile: &str) -> PathBuf {
+        self.target.join(target).join(profile)
+    }
+
+    /// Packages for those who install, and what they are made of.
+    pub fn packages(&self) -> PathBuf {
+        self.target.join("package")
     }
 
     /// What setup installs for this checkout alone, in the layout of `cargo install --root`.

@@ -11,7 +11,6 @@ mod initramfs;
 mod kernel;
 
 use std::{
-    env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -22,7 +21,7 @@ use clap::{Args, builder::PossibleValuesParser};
 
 use crate::{
     build, command,
-    setup::{self, Purpose},
+    setup::{self, Purpose, or_skip},
     workspace::Workspace,
 };
 use emulator::{Emulator, Run};
@@ -135,20 +134,6 @@ fn passed(run: Run) -> Result<Run> {
         ensure!(*status == 0, "{program} ended with status {status}");
     }
     Ok(run)
-}
-
-/// What cannot be had is left out and named; in continuous integration that is a failure.
-fn or_skip<T>(what: &str, fetched: Result<T>) -> Result<Option<T>> {
-    match fetched {
-        Ok(fetched) => Ok(Some(fetched)),
-        Err(error) if env::var_os("CI").is_some_and(|value| value == "true") => {
-            Err(error.context(format!("{what} cannot be had, and nothing is skipped here")))
-        }
-        Err(error) => {
-            eprintln!("vm: SKIPPED, {what} cannot be had: {error:#}");
-            Ok(None)
-        }
-    }
 }
 
 /// Builds the test binaries so that they run without any library beside them, optimised
