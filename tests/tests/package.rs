@@ -421,6 +421,9 @@ fn the_service_restarts_without_a_gap_and_stops_whole() {
         system.succeed(&line).stdout.trim().to_owned()
     };
 
+    let units = "sip-filter.service sip-filter@edge.service";
+    let verified = system.succeed(&format!("systemd-analyze verify --man=no {units}"));
+    assert_eq!(verified.stderr, "", "{verified}");
     system.configure();
     unit("enable");
     unit("start");
@@ -478,6 +481,14 @@ fn the_service_restarts_without_a_gap_and_stops_whole() {
     unit("stop");
     system.assert_unfiltered();
     assert_eq!(shown("Result"), "success");
+
+    // Another filter has its own file and its own pins.
+    system.succeed("mv /etc/sip-filter/config.toml /etc/sip-filter/edge.toml");
+    system.succeed("systemctl start sip-filter@edge.service");
+    system.succeed("sip-filter status --name edge");
+    system.succeed("systemctl stop sip-filter@edge.service");
+    system.assert_unfiltered();
+    system.succeed("mv /etc/sip-filter/edge.toml /etc/sip-filter/config.toml");
 
     unit("start");
     assert!(system.program().is_some());
