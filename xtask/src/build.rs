@@ -51,6 +51,11 @@ pub fn ebpf(workspace: &Workspace, bpf_rustc: &BpfRustc) -> Result<()> {
 }
 
 fn ebpf_cargo(workspace: &Workspace, bpf_rustc: &BpfRustc, target: &Path) -> Result<Command> {
+    // BTF is made from the debug information.
+    let mut flags = ["-C", "debuginfo=2", "-C", "link-arg=--btf"]
+        .map(str::to_owned)
+        .to_vec();
+    flags.extend(workspace.without_paths(&bpf_rustc.rustc)?);
     let mut cargo = workspace.cargo();
     cargo
         .args([
@@ -70,14 +75,7 @@ fn ebpf_cargo(workspace: &Workspace, bpf_rustc: &BpfRustc, target: &Path) -> Res
             "CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER",
             workspace.bpf_linker(),
         )
-        // BTF is made from the debug information.
-        .env(
-            "CARGO_TARGET_BPFEL_UNKNOWN_NONE_RUSTFLAGS",
-            "-C debuginfo=2 -C link-arg=--btf",
-        )
-        // These would take the place of the flags above.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     if bpf_rustc.build_std {
         cargo.args(["-Z", "build-std=core"]);
     }

@@ -339,13 +339,9 @@ impl<'a> Dist<'a> {
 /// Builds the program without shared libraries, and without this machine's paths.
 fn program(workspace: &Workspace) -> Result<PathBuf> {
     let target = format!("{ARCH}-unknown-linux-gnu");
-    let cargo_home = workspace.cargo_home();
-    let flags = [
-        "-C".to_owned(),
-        "target-feature=+crt-static".to_owned(),
-        format!("--remap-path-prefix={}=", workspace.root().display()),
-        format!("--remap-path-prefix={}=cargo", cargo_home.display()),
-    ];
+    let mut flags = vec!["-C".to_owned(), "target-feature=+crt-static".to_owned()];
+    let rustc = workspace.cargo_path().with_file_name("rustc");
+    flags.extend(workspace.without_paths(&rustc)?);
     let mut cargo = workspace.cargo();
     cargo
         .args(["build", "--package", "sip-filter", "--profile", PROFILE])

@@ -10,6 +10,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
+use crate::command;
+
 /// The checkout that `cargo xtask` was started in. All paths are absolute.
 pub struct Workspace {
     root: PathBuf,
@@ -65,10 +67,21 @@ impl Workspace {
         &self.cargo
     }
 
-    /// Where cargo keeps the sources of what is built.
-    pub fn cargo_home(&self) -> PathBuf {
+    /// Flags by which a compiler writes none of this machine's paths into what it makes: neither this
+    /// checkout's, nor cargo's, nor that of its own sources.
+    pub fn without_paths(&self, rustc: &Path) -> Result<Vec<String>> {
         let home = || env::home_dir().unwrap_or_default().join(".cargo");
-        env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+        let cargo_home = env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from);
+        let sysroot = command::read(Command::new(rustc).args(["--print", "sysroot"]))?;
+        // The last one that fits is taken: what is within another comes after it.
+        let mut paths = [
+            (self.root.display().to_string(), ""),
+            (cargo_home.display().to_string(), "/cargo"),
+            (sysroot.trim_end().to_owned(), "/rustc"),
+        ];
+        paths.sort();
+        let flag = |(path, name)| format!("--remap-path-prefix={path}={name}");
+        Ok(paths.map(flag).into())
     }
 
     /// Where the loader's build script, the tests and the benchmarks look for eBPF objects.
