@@ -268,7 +268,7 @@ fn find_line(payload: &impl Payload, work: &mut Work, start: usize) {
         // What may seem to stand before the text is behind the longest one, where nothing ever is.
         const { assert!(MAX_TEXT + 2 * CHUNK < MAX_OFFSET) };
         let at = behind.wrapping_sub(2 * WORD);
-        if fields(work, at, 0) | fields(work, at, WORD) != 0 {
+        if work.field_ends(at, 0) | work.field_ends(at, WORD) != 0 {
             work.keep(Kept::B, behind);
             break;
         }
@@ -276,23 +276,15 @@ fn find_line(payload: &impl Payload, work: &mut Work, start: usize) {
     let behind = work.kept(Kept::B) & MAX_OFFSET;
     if behind != 0 {
         let at = behind.wrapping_sub(2 * WORD);
-        let last = fields(work, at, WORD);
+        let last = work.field_ends(at, WORD);
         let (fields, behind) = match last {
-            0 => (fields(work, at, 0), behind.wrapping_sub(WORD)),
+            0 => (work.field_ends(at, 0), behind.wrapping_sub(WORD)),
             _ => (last, behind),
         };
         let after = swar::count_before_first(fields.swap_bytes());
         work.keep(Kept::Line, behind.wrapping_sub(after + 1));
     }
     work.keep(Kept::LineReach, start);
-
-    /// Flags the line feeds that no blank follows, of eight bytes so many behind `at`.
-    #[inline(always)]
-    fn fields(work: &Work, at: usize, behind: usize) -> u64 {
-        let next = work.word_after(at, behind + 1);
-        let blanks = swar::equal_exactly(next, b' ') | swar::equal_exactly(next, b'\t');
-        swar::equal_exactly(work.word_after(at, behind), b'\n') & !blanks
-    }
 }
 
 /// How many numbers behind a field's own its compact name has its number, if it has one.

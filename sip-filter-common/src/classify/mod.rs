@@ -290,6 +290,7 @@ fn request(
             && work.kept(Kept::Compared) == work.kept(Kept::Candidates)
             && !is_full(work)
             && table.needs_no_more_than(work.kept(Kept::Seen) as u64)
+            && dialogue::is_read(work)
         {
             work.keep(Kept::IsEnded, 1);
             break;

@@ -381,6 +381,22 @@ impl Work {
         unsafe { self.pointer(at).cast::<u16>().read_unaligned() }
     }
 
+    /// Flags the line feeds that no blank follows, of eight bytes so many behind `at`, below 31.
+    #[inline(always)]
+    pub(super) fn field_ends(&self, at: usize, behind: usize) -> u64 {
+        let next = self.word_after(at, behind + 1);
+        let blanks = swar::equal_exactly(next, b' ') | swar::equal_exactly(next, b'\t');
+        swar::equal_exactly(self.word_after(at, behind), b'\n') & !blanks
+    }
+
+    /// Ends the text behind what was read of it: what stands there is another request's.
+    #[inline(always)]
+    pub(super) fn close(&mut self) {
+        let end = self.kept(Kept::End);
+        self.put(end, swar::splat(b'\n'));
+        self.put(end + WORD, swar::splat(b'\n'));
+    }
+
     /// A chunk's line feeds.
     #[inline(always)]
     pub(super) fn feeds(&self, number: usize) -> Feeds {
