@@ -2,14 +2,16 @@
 
 use sip_filter_common::{
     abi::Address,
-    classify::{Classification, Destination, Work, classify, starts_like_sip},
+    classify::{self, Classification, Destination, Work, classify, starts_like_sip},
+    field::Detector,
     payload::SlicePayload,
+    sender::Sent,
     signature::SignatureTable,
     sip::MessageClass,
 };
 
 use crate::{
-    reference::{self, Answer},
+    reference::{self, Answer, Says},
     signatures::Signatures,
 };
 
@@ -71,6 +73,31 @@ impl<'a> Judge<'a> {
         new
     }
 
+    /// The same of a request, and what it says of itself.
+    fn watched(&mut self, payload: &[u8], table: &SignatureTable) -> (Classification, Sent) {
+        let found = self.classified(payload, table);
+        let class = found.class;
+        let [new, used] = [&mut self.new, &mut self.used].map(|work| {
+            let mut sent = Sent::default();
+            classify::note_dialogue(
+                &SlicePayload(payload),
+                class,
+                work,
+                table,
+                reference::SEED,
+                &mut sent,
+            );
+            sent
+        });
+        assert_eq!(
+            used,
+            new,
+            "noted with what others left, and without: {}",
+            payload.escape_ascii()
+        );
+        (found, new)
+    }
+
     /// Holds a payload against what must hold.
     pub fn holds(&mut self, payload: &[u8]) {
         let signatures = self.signatures;
@@ -87,25 +114,30 @@ impl<'a> Judge<'a> {
             "{class:?}, although it starts like SIP"
         );
 
-        // What detectors find comes last, and is of use only where nothing is to be dropped for; but one
-        // that begins with a text is found like a pattern.
         let all = self.classified(payload, &signatures.all);
         assert_eq!(all.class, class);
-        let by_detector = all.hit.signature() >= signatures.list.len();
-        assert!(
-            !by_detector || all.hit.is_hostile() || hit.or(all.hit) == all.hit,
-            "{all:?} with detectors, {found:?} without: {}",
-            payload.escape_ascii()
-        );
-
         let Some(expected) = reference::classified(payload, signatures) else {
             return;
         };
         assert_found(found, &expected, "as it is", payload);
-        if !by_detector {
-            assert_found(all, &expected, "with detectors", payload);
+        match all.hit.signature().checked_sub(signatures.list.len()) {
+            None => assert_found(all, &expected, "with detectors", payload),
+            // What detectors find comes last, and is of use only where nothing is to be dropped for;
+            // but one that begins with a text is found like a pattern.
+            Some(detector) => assert!(
+                all.hit.is_hostile()
+                    || !expected.is_hostile
+                        && (!expected.is_named || detector == Detector::NmapScript as usize),
+                "{all:?} with detectors, {found:?} without: {}",
+                payload.escape_ascii()
+            ),
         }
         if class.is_request() {
+            let (watched, sent) = self.watched(payload, &signatures.watched);
+            assert_found(watched, &expected, "watched", payload);
+            // Of what is dropped no more may have been read.
+            let is_read = !watched.hit.is_hostile();
+            assert_sent(&sent, &reference::sent(&expected, is_read), payload);
             for (what, changed) in equivalents(payload) {
                 let Some(of_changed) = reference::classified(&changed, signatures) else {
                     continue;
@@ -113,12 +145,14 @@ impl<'a> Judge<'a> {
                 let again = self.classified(&changed, &signatures.patterns);
                 assert_found(again, &of_changed, what, &changed);
                 // Beyond the limits and among several tools the change may make a difference.
-                let is_plain = |answer: &Answer| match *answer.tools {
+                let is_plain = |answer: &Answer<'_>| match *answer.tools {
                     [] => true,
                     [_] => answer.is_named,
                     _ => false,
                 };
-                if is_plain(&expected) && is_plain(&of_changed) {
+                // A body may have a pattern too.
+                let is_same = expected.tools == of_changed.tools;
+                if is_same && is_plain(&expected) && is_plain(&of_changed) {
                     assert_eq!(again, found, "{what}: {}", changed.escape_ascii());
                 }
             }
@@ -127,7 +161,7 @@ impl<'a> Judge<'a> {
 }
 
 /// Holds what was found against what the reference says.
-fn assert_found(found: Classification, expected: &Answer, what: &str, payload: &[u8]) {
+fn assert_found(found: Classification, expected: &Answer<'_>, what: &str, payload: &[u8]) {
     let Classification { class, hit } = found;
     let text = payload.escape_ascii();
     assert_eq!(class, expected.class, "{what}: {text}");
@@ -152,6 +186,39 @@ fn assert_found(found: Classification, expected: &Answer, what: &str, payload: &
     assert!(
         hit.is_hostile() || !is_hostile,
         "{tool:?}, and none of {tools:?} that may be dropped, {what}: {text}"
+    );
+}
+
+/// Holds what a request says of itself against what the reference makes of it.
+fn assert_sent(sent: &Sent, expected: &Says, payload: &[u8]) {
+    let text = payload.escape_ascii();
+    let has = |flag| sent.flags & flag != 0;
+    for (what, is_so, may_be) in [
+        (
+            "in a dialogue",
+            has(Sent::IN_DIALOGUE),
+            expected.is_in_dialogue,
+        ),
+        (
+            "with credentials",
+            has(Sent::HAS_CREDENTIALS),
+            expected.has_credentials,
+        ),
+    ] {
+        assert!(
+            may_be.is_none_or(|must_be| is_so == must_be),
+            "{what}: {is_so}, not {may_be:?}: {text}"
+        );
+    }
+    let Some(users) = &expected.users else {
+        return;
+    };
+    assert!(
+        users
+            .iter()
+            .any(|user| reference::hash_of(user.as_deref()) == sent.user),
+        "the user has the hash {:#x}, and is one of {users:?}: {text}",
+        sent.user
     );
 }
 

@@ -8,6 +8,7 @@
 
 use sip_filter_common::{
     field::{Field, Match},
+    sender::hash,
     sip::MessageClass,
     tool::Found,
 };
@@ -39,8 +40,25 @@ const FEW: usize = 128;
 const RECORDS: usize = 10;
 const VALUES: usize = 8;
 
+/// How many bytes of a request URI are searched for what it contains.
+const URI: usize = 2048;
+/// How many windows of four bytes that may be a pattern's are looked at, and places where one stands.
+const MANY: usize = 2560;
+/// How many bytes of a To are looked at, and how many of these may stand before its URI.
+const TO: usize = 240;
+const DISPLAY_NAME: usize = 96;
+/// How many semicolons of a To, and words of it, are gone through.
+const TAG_STEPS: usize = 48;
+/// Blanks on either side of a tag's name.
+const TAG_BLANKS: usize = 7;
+/// How many bytes of a user count.
+const USER: usize = 64;
+
+/// With what hashes of users begin.
+pub const SEED: u64 = 0x0123_4567_89ab_cdef;
+
 /// What a payload is.
-pub struct Answer {
+pub struct Answer<'a> {
     /// Its class.
     pub class: MessageClass,
     /// The tools that may be found, each by the signature with this number.
@@ -49,10 +67,12 @@ pub struct Answer {
     pub is_named: bool,
     /// Whether one must be found that may be dropped.
     pub is_hostile: bool,
+    /// The lines of a request's header.
+    lines: Option<Lines<'a>>,
 }
 
 /// What the payload is and which tools may have sent it.
-pub fn classified(payload: &[u8], signatures: &Signatures) -> Option<Answer> {
+pub fn classified<'a>(payload: &'a [u8], signatures: &Signatures) -> Option<Answer<'a>> {
     if payload.len() > LONGEST {
         return None;
     }
@@ -62,9 +82,10 @@ pub fn classified(payload: &[u8], signatures: &Signatures) -> Option<Answer> {
         tools: Vec::new(),
         is_named: false,
         is_hostile: false,
+        lines: None,
     };
     if class.is_request() {
-        find_tools(&payload[start..], &signatures.list, &mut answer)?;
+        find_tools(&payload[start..], signatures, &mut answer)?;
     }
     Some(answer)
 }
@@ -157,8 +178,14 @@ fn is_stun(payload: &[u8]) -> bool {
 }
 
 /// Adds the tools of all values.
-fn find_tools(request: &[u8], signatures: &[Signature], answer: &mut Answer) -> Option<()> {
+fn find_tools<'a>(
+    request: &'a [u8],
+    signatures: &Signatures,
+    answer: &mut Answer<'a>,
+) -> Option<()> {
     let (_, uri) = split_method(request)?;
+    find_parts(request, request.len() - uri.len(), signatures, answer);
+    let signatures = &signatures.list;
     let lines = Lines::of(request);
     let has_room = lines.records <= RECORDS && lines.values <= VALUES;
     name_tools(Field::RequestUri, uri, true, signatures, answer);
@@ -180,6 +207,7 @@ fn find_tools(request: &[u8], signatures: &[Signature], answer: &mut Answer) -> 
         let is_looked_at = is_alone || has_room && lines.is_gone_through(end, field);
         name_tools(field, value, is_plain && is_looked_at, signatures, answer);
     }
+    answer.lines = Some(lines);
     Some(())
 }
 
@@ -245,20 +273,37 @@ impl<'a> Lines<'a> {
 
     /// Whether the line behind this line end is looked at, for its field.
     fn is_gone_through(&self, end: usize, field: Field) -> bool {
+        self.is_gone_through_if(end, || self.is_first(end, field))
+    }
+
+    /// The same of any line, where it is first of its field if it is asked for.
+    fn is_gone_through_if(&self, end: usize, is_first: impl FnOnce() -> bool) -> bool {
         let chunk = end / CHUNK;
         // What is behind the last whole chunk is read together with what is before it.
         let last = self.request.len() / CHUNK;
         let until = if chunk + 1 == last { last } else { chunk };
         let steps = self.steps[until.min(self.steps.len() - 1)];
         // Before no more may be read, or later, where it is the first of its field.
-        steps <= self.parts[1] || steps <= self.parts[2] && self.is_first(end, field)
+        steps <= self.parts[1] || steps <= self.parts[2] && is_first()
     }
 
     /// Whether nothing that is gone through before may be taken for the field.
     fn is_first(&self, end: usize, field: Field) -> bool {
+        self.is_first_of(end, |line| may_be_seen(line, field))
+    }
+
+    /// Whether nothing that is gone through before may be taken for what this takes a line for.
+    fn is_first_of(&self, end: usize, may_be_seen: impl Fn(&[u8]) -> bool) -> bool {
         let before = self.marks.iter();
         let mut before = before.filter(|mark| **mark != end && **mark / CHUNK <= end / CHUNK);
-        !before.any(|mark| may_be_seen(&self.request[mark + 1..], field))
+        !before.any(|mark| may_be_seen(&self.request[mark + 1..]))
+    }
+
+    /// Whether all of the header is gone through, up to its end.
+    fn is_all_gone_through(&self) -> bool {
+        self.steps
+            .last()
+            .is_some_and(|steps| *steps <= self.parts[2])
     }
 }
 
@@ -276,6 +321,8 @@ fn is_mark(byte: u8) -> bool {
     byte <= 11 || byte >= 0x80
 }
 
+/// What credentials stand in, which no signature is about.
+const CREDENTIALS: [&[u8]; 2] = [b"authorization", b"proxy-authorization"];
 const NAMES: [(&[u8], Field); 12] = [
     (b"user-agent", Field::UserAgent),
     (b"from", Field::From),
@@ -312,17 +359,20 @@ fn may_be_name(line: &[u8]) -> bool {
 /// Whether the line begins like one of the names.
 fn seems_name(line: &[u8]) -> bool {
     let seems = |name| b": \t".iter().any(|behind| is_alike(line, name, *behind));
-    line.len() < 2 || NAMES.into_iter().any(|(name, _)| seems(name))
+    let mut names = NAMES.iter().map(|(name, _)| *name).chain(CREDENTIALS);
+    line.len() < 2 || names.any(seems)
 }
 
 /// Whether the field may be thought to begin like this.
 fn may_be_seen(line: &[u8], field: Field) -> bool {
-    NAMES.into_iter().any(|(name, other)| {
-        let behind = line.get(name.len()..);
-        other == field
-            && is_alike(line, name, b':')
-            && matches!(behind, Some([b':', b' ', value, ..]) if *value > b' ')
-    })
+    let mut names = NAMES.iter().filter(|(_, other)| *other == field);
+    names.any(|(name, _)| may_be_named(line, name))
+}
+
+/// Whether the field may be thought to begin like this that has this name.
+fn may_be_named(line: &[u8], name: &[u8]) -> bool {
+    let behind = line.get(name.len()..);
+    is_alike(line, name, b':') && matches!(behind, Some([b':', b' ', value, ..]) if *value > b' ')
 }
 
 /// Whether the line is taken for one with this name at first, with this byte behind the name: the first
@@ -365,11 +415,12 @@ fn name_tools(
     text: &[u8],
     is_sure: bool,
     signatures: &[Signature],
-    answer: &mut Answer,
+    answer: &mut Answer<'_>,
 ) {
     let mut met = Vec::new();
     let mut is_plain = true;
-    for signature in signatures.iter().filter(|one| one.field == field) {
+    let of_field = |one: &&Signature| one.field == field && one.how != Match::Contains;
+    for signature in signatures.iter().filter(of_field) {
         let Signature { how, pattern, .. } = signature;
         if !begins(text, pattern) {
             continue;
@@ -406,6 +457,274 @@ fn name_tools(
     answer.tools.extend(tools);
     answer.is_named |= is_sure && is_plain;
     answer.is_hostile |= is_sure && is_plain && is_dropped;
+}
+
+/// Adds what stands anywhere in its place, of a request whose URI begins at `uri`.
+fn find_parts(request: &[u8], uri: usize, signatures: &Signatures, answer: &mut Answer<'_>) {
+    let header_end = header(request).len();
+    let uri_length = request[uri..].iter().position(|byte| *byte <= b' ');
+    let uri_end = uri_length.map_or(request.len(), |length| uri + length);
+    let mut places = Vec::new();
+    let may_begin = |(_, first): &(usize, &u8)| signatures.begin_parts[usize::from(**first)];
+    for (start, first) in request.iter().enumerate().filter(may_begin) {
+        for at in &signatures.contained[usize::from(*first)] {
+            let one = &signatures.list[*at];
+            if begins(&request[start..], &one.pattern) {
+                places.push((start, one));
+            }
+        }
+    }
+    let is_all_searched = request.len() / 4 + 8 + places.len() <= MANY;
+    for (start, one) in places {
+        let end = start + one.pattern.len();
+        let (stands, is_plain) = match one.field {
+            Field::Any => (true, true),
+            Field::Body => (start > header_end, true),
+            Field::RequestUri => (start >= uri && end <= uri_end, end <= uri + URI),
+            _ if start >= header_end => (false, true),
+            field => stands_in(field, request, start),
+        };
+        if !stands {
+            continue;
+        }
+        let tool = (one.found, usize::from(one.number));
+        if !answer.tools.contains(&tool) {
+            answer.tools.push(tool);
+        }
+        let is_sure = is_plain && is_all_searched;
+        answer.is_named |= is_sure;
+        answer.is_hostile |= is_sure && one.found.is_hostile();
+    }
+}
+
+/// Whether what begins at `start` stands in the value of this field, and whether it is plain where that
+/// begins.
+fn stands_in(field: Field, request: &[u8], start: usize) -> (bool, bool) {
+    let mut before = (0..start).rev();
+    let line = before.find(|at| {
+        request[*at] == b'\n' && !matches!(request.get(at + 1), None | Some(b' ' | b'\t'))
+    });
+    let named = line.and_then(|line| name(&request[line + 1..]));
+    let Some((_, behind)) = named.filter(|(other, _)| *other == field) else {
+        return (false, true);
+    };
+    let (before, rest) = skip_blanks(behind);
+    let Some(rest) = rest.strip_prefix(b":") else {
+        return (false, true);
+    };
+    let (after, value) = skip_blanks(rest);
+    let value_at = request.len() - value.len();
+    // What is no longer skipped counts as the value.
+    let is_plain = before.max(after) <= BLANKS;
+    (start >= value_at || !is_plain, is_plain)
+}
+
+/// What a request says of itself; nothing where it may be either.
+pub struct Says {
+    /// Whether its To has a tag.
+    pub is_in_dialogue: Option<bool>,
+    /// Whether it has credentials.
+    pub has_credentials: Option<bool>,
+    /// Whom it may be for, or nobody; nothing where it may be for anyone.
+    pub users: Option<Vec<Option<Vec<u8>>>>,
+}
+
+/// What a request says of itself, and where `is_read`, what it must be found to say.
+pub fn sent(answer: &Answer<'_>, is_read: bool) -> Says {
+    let mut says = Says {
+        is_in_dialogue: None,
+        has_credentials: None,
+        users: None,
+    };
+    let Some(lines) = &answer.lines else {
+        return says;
+    };
+    let request = lines.request;
+    let Some((_, uri)) = split_method(request) else {
+        return says;
+    };
+    let is_register = answer.class == MessageClass::Register;
+    if !is_register {
+        says.users = Some(users(uri));
+    }
+    // Else what follows the header may be thought to stand in it.
+    if !lines.is_all_gone_through() {
+        return says;
+    }
+    let has_room = is_read && lines.records <= RECORDS;
+    let credentials = |is_named: fn(&[u8], &[u8]) -> bool| {
+        let mut ends = lines.ends.iter();
+        ends.find(|end| {
+            let line = &request[**end + 1..];
+            CREDENTIALS.iter().any(|name| is_named(line, name))
+        })
+    };
+    let may_be_credentials = |line: &[u8]| CREDENTIALS.iter().any(|name| may_be_named(line, name));
+    says.has_credentials = match (credentials(is_named), credentials(is_named_like)) {
+        (_, None) => Some(false),
+        // Of those of others it does not matter.
+        (Some(end), _) if is_register && has_room => lines
+            .is_gone_through_if(*end, || lines.is_first_of(*end, may_be_credentials))
+            .then_some(true),
+        _ => None,
+    };
+
+    let mut tos = lines.ends.iter().filter_map(|end| {
+        let line = &request[*end + 1..];
+        let name = [&b"to"[..], b"t"]
+            .into_iter()
+            .find(|name| is_named(line, name))?;
+        Some((*end, &line[name.len()..]))
+    });
+    let Some((end, behind)) = tos.next() else {
+        says.is_in_dialogue = Some(false);
+        if is_register {
+            says.users = Some(vec![None]);
+        }
+        return says;
+    };
+    if !has_room || !lines.is_gone_through(end, Field::To) {
+        return says;
+    }
+    // The first one counts, whatever follows.
+    let to = To::of(behind);
+    says.is_in_dialogue = to.as_ref().map_or(Some(false), |to| to.has_tag);
+    if is_register {
+        says.users = to.map_or(Some(vec![None]), |to| to.users);
+    }
+    says
+}
+
+/// Whether the line begins with the name, and with what may stand behind one.
+fn is_named(line: &[u8], name: &[u8]) -> bool {
+    begins(line, name) && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t'))
+}
+
+/// Whether the classifier takes what begins the line for the name: its first seven and its last four
+/// bytes, and the length, tell.
+fn is_named_like(line: &[u8], name: &[u8]) -> bool {
+    let Some(text) = line.get(..name.len()) else {
+        return false;
+    };
+    let last = name.len() - 4;
+    text[..7].eq_ignore_ascii_case(&name[..7])
+        && text[last..].eq_ignore_ascii_case(&name[last..])
+        && matches!(line.get(name.len()), Some(b':' | b' ' | b'\t'))
+}
+
+/// What a To says.
+struct To {
+    has_tag: Option<bool>,
+    users: Option<Vec<Option<Vec<u8>>>>,
+}
+
+impl To {
+    /// From what follows its name (RFC 3261 section 20.39). `None` where that is no field.
+    fn of(behind: &[u8]) -> Option<Self> {
+        let nothing = Self {
+            has_tag: None,
+            users: None,
+        };
+        let (before, rest) = skip_blanks(behind);
+        if before > BLANKS {
+            return Some(nothing);
+        }
+        let (after, value) = skip_blanks(rest.strip_prefix(b":")?);
+        let length = (0..value.len()).find(|at| ends(&value[*at..]));
+        let length = length.unwrap_or(value.len());
+        let rest_length = value.len() - length;
+        let value = &value[..length];
+        if after > BLANKS || behind.len() - rest_length > TO {
+            return Some(nothing);
+        }
+        // The first bracket that is not quoted.
+        let (mut is_quoted, mut is_escaped) = (false, false);
+        let mut bracket = None;
+        for (at, byte) in value.iter().enumerate() {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'"' => is_quoted = !is_quoted,
+                b'\\' if is_quoted => is_escaped = true,
+                // There is none, and what follows is anybody's guess.
+                b'\\' => return Some(nothing),
+                b'<' if !is_quoted => {
+                    bracket = Some(at);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let (uri, parameters) = match bracket {
+            Some(at) if at >= DISPLAY_NAME => return Some(nothing),
+            // A URI that does not end has no parameters behind it.
+            Some(at) => {
+                let uri = &value[at + 1..];
+                let close = uri.iter().position(|byte| *byte == b'>');
+                (uri, close.map_or(&b""[..], |close| &uri[close..]))
+            }
+            None => (value, value),
+        };
+        Some(Self {
+            has_tag: has_tag(parameters),
+            users: Some(users(uri)),
+        })
+    }
+}
+
+/// Whether one of the parameters is a tag.
+fn has_tag(parameters: &[u8]) -> Option<bool> {
+    let mut texts = parameters.split(|byte| *byte == b';').skip(1);
+    let semicolons = texts.clone().count();
+    let is_blank = |byte: &u8| b" \t\r\n".contains(byte);
+    let mut is_plain = semicolons + parameters.len() / 8 < TAG_STEPS;
+    let has_tag = texts.any(|text| {
+        let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
+        is_plain &= blanks <= TAG_BLANKS;
+        let text = &text[blanks..];
+        begins(text, b"tag")
+            && text
+                .get(3)
+                .is_some_and(|byte| *byte == b'=' || is_blank(byte))
+    });
+    is_plain.then_some(has_tag)
+}
+
+/// The users that the URI may be for that this begins with.
+fn users(text: &[u8]) -> Vec<Option<Vec<u8>>> {
+    let scheme = [&b"sip:"[..], b"sips:", b"tel:"]
+        .into_iter()
+        .find(|scheme| begins(text, scheme));
+    let Some(scheme) = scheme else {
+        return vec![None];
+    };
+    let text = &text[scheme.len()..];
+    let end = text.iter().position(|byte| b"@> \t\r\n".contains(byte));
+    let end = end.unwrap_or(text.len());
+    let cut = text[..end.min(USER)].split(|byte| b":;".contains(byte));
+    let user = Some(cut.map(<[u8]>::to_vec).next().unwrap_or_default());
+    let is_named = text.get(end) == Some(&b'@') || scheme == b"tel:";
+    match (is_named, end < USER) {
+        (true, _) => vec![user],
+        (false, true) => vec![None],
+        // It is not known yet whether a host follows.
+        (false, false) => vec![user, None],
+    }
+}
+
+/// The hash of a user, or of none: of words, the last of which is filled with zeros.
+pub fn hash_of(user: Option<&[u8]>) -> u64 {
+    let Some(user) = user else {
+        return 0;
+    };
+    let words = (user.len() / 8 + 1).min(USER / 8);
+    let hash = (0..words).fold(SEED, |hashed, word| {
+        let mut bytes = [0; 8];
+        for (at, byte) in user.iter().skip(8 * word).take(8).enumerate() {
+            bytes[at] = *byte;
+        }
+        hash(hashed, u64::from_le_bytes(bytes))
+    });
+    hash | 1
 }
 
 /// Whether a value ends where this follows: at a line end that no blank follows, or with the payload.

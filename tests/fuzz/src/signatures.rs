@@ -35,6 +35,28 @@ const FORMS: [(Field, Match, &[u8]); 19] = [
     (Field::RequestUri, Match::Prefix, b"sip:zzzzzzzzzz"),
 ];
 
+/// Parts of values: of each kind of place, one in another, the longest one, of the shortest length,
+/// with blanks, and what patterns of the other kind begin with. Their capitals are not those that
+/// inputs begin with.
+const PARTS: [(Field, &[u8]); 16] = [
+    (Field::UserAgent, b"Scanner"),
+    (Field::UserAgent, b"friendly-scanner zz"),
+    (Field::UserAgent, b"\xc3\xa9\xff\x80\xc3\xa9["),
+    (Field::From, b"zzzzzzz"),
+    (Field::To, b"zz;TAG="),
+    (Field::To, b" <sip:zz"),
+    (Field::Contact, b"sip:zzzz@"),
+    (Field::Via, b"zz;branch=zz"),
+    (Field::CallId, b"zz@zz.zz"),
+    (Field::CSeq, b"7 options"),
+    (Field::RequestUri, b"zz@zz.zz"),
+    (Field::RequestUri, b";tag=zz"),
+    (Field::Body, b"zzzzzzzz"),
+    (Field::Body, b"user-agent: q"),
+    (Field::Any, &[b'z'; MAX_PATTERN]),
+    (Field::Any, b"scanner "),
+];
+
 /// One pattern.
 pub struct Signature {
     /// Its number in the tables.
@@ -53,10 +75,16 @@ pub struct Signature {
 pub struct Signatures {
     /// The patterns.
     pub list: Vec<Signature>,
+    /// By its first byte in either case, what a value may contain: indices in the list.
+    pub contained: [Vec<usize>; 256],
+    /// By a byte, whether there are any.
+    pub begin_parts: [bool; 256],
     /// The patterns alone, which the reference judges by too.
     pub patterns: Box<SignatureTable>,
     /// The detectors besides.
     pub all: Box<SignatureTable>,
+    /// The patterns, and it is noted who requests are for.
+    pub watched: Box<SignatureTable>,
 }
 
 impl Signatures {
@@ -78,9 +106,9 @@ impl Signatures {
         });
         let mut list = Vec::new();
         let mut patterns = Box::new(SignatureTable::EMPTY);
-        for (number, (field, how, pattern)) in (0..).zip(built_in.chain(FORMS)) {
-            // The reference would have to know it.
-            assert!(how != Match::Contains, "{}", pattern.escape_ascii());
+        let parts = PARTS.map(|(field, pattern)| (field, Match::Contains, pattern));
+        let all = built_in.chain(FORMS).chain(parts);
+        for (number, (field, how, pattern)) in (0..).zip(all) {
             let found = found(number);
             patterns
                 .insert(number, field, how, pattern, found)
@@ -93,6 +121,20 @@ impl Signatures {
                 found,
             });
         }
+        let mut watched = patterns.clone();
+        watched
+            .watch()
+            .unwrap_or_else(|error| panic!("who requests are for: {error}"));
+        let mut contained = [const { Vec::new() }; 256];
+        for (at, signature) in list.iter().enumerate() {
+            if signature.how == Match::Contains {
+                let first = signature.pattern[0];
+                contained[usize::from(first)].push(at);
+                if first.is_ascii_lowercase() {
+                    contained[usize::from(first.to_ascii_uppercase())].push(at);
+                }
+            }
+        }
         let mut all = patterns.clone();
         for (number, detector) in (list.len() as u16..).zip(Detector::ALL) {
             all.set_detector(detector, number, found(number))
@@ -100,8 +142,11 @@ impl Signatures {
         }
         Self {
             list,
+            begin_parts: std::array::from_fn(|byte| !contained[byte].is_empty()),
+            contained,
             patterns,
             all,
+            watched,
         }
     }
 }

@@ -11,7 +11,7 @@ use sip_filter_common::{field::Field, sip::MessageClass};
 use sip_filter_tests::{corpus, messages, packet::Frame, torture};
 
 /// Names of header fields, short forms too, and what else a message is made of.
-const WORDS: [&str; 48] = [
+const WORDS: [&str; 57] = [
     "\nUser-Agent: ",
     "\nuser-agent",
     "\r\nVia: SIP/2.0/UDP ",
@@ -55,6 +55,16 @@ const WORDS: [&str; 48] = [
     ";tag=3206210844",
     "3031323334353637",
     "70c00e8c",
+    // What the fuzz target's patterns and a name-addr are made of.
+    "zz@zz.zz",
+    "zzzzzzzz",
+    "zz;branch=zz",
+    "friendly-scanner zz",
+    "user-agent: q",
+    "\nAuthorization: ",
+    "\nProxy-Authorization: ",
+    "\" <sip:",
+    "\\\"",
     "OPTIONS",
     "\t\r\n",
     "\nV\n",
