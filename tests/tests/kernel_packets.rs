@@ -17,6 +17,7 @@ use sip_filter::{
 use sip_filter_common::{
     abi::{PortCount, SourceCount, ToolCount},
     field::Field,
+    rules::Rules,
     sip::MessageClass,
     verdict::Outcome,
 };
@@ -284,6 +285,11 @@ fn the_verifier_takes_the_program() {
         }),
         ("looking for it with -v", |drop, ports| {
             Program::load_with(drop, ports, contained(), true)
+        }),
+        ("telling scans by behaviour", |drop, ports| {
+            let mut rules = Rules::NONE;
+            rules.uses |= Rules::BEHAVIOURS;
+            Program::load_as(Policy::new(drop, ports).with_rules(rules), false)
         }),
     ] {
         let started = Instant::now();
