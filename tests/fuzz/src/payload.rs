@@ -138,7 +138,9 @@ impl<'a> Judge<'a> {
             // Of what is dropped no more may have been read.
             let is_read = !watched.hit.is_hostile();
             assert_sent(&sent, &reference::sent(&expected, is_read), payload);
-            for (what, changed) in equivalents(payload) {
+            // Half of them with each input: they take most of the time.
+            let turn = payload.len() % 2;
+            for (what, changed) in equivalents(payload).into_iter().skip(turn).step_by(2) {
                 let Some(of_changed) = reference::classified(&changed, signatures) else {
                     continue;
                 };
