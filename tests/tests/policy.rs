@@ -110,6 +110,8 @@ struct Both {
     kernel: Kernel,
     host: Host,
     now: u64,
+    from: String,
+    senders: u8,
 }
 
 /// By name, how many packets were met, dropped, and would have been dropped.
@@ -126,6 +128,8 @@ impl Both {
             kernel: Kernel::new(load).unwrap_or_else(|error| panic!("{error:#}")),
             host: Host::new(load).unwrap_or_else(|error| panic!("{error:#}")),
             now: BEGIN,
+            from: PHONE.to_owned(),
+            senders: 0,
         }
     }
 
@@ -142,9 +146,31 @@ impl Both {
         }
     }
 
-    /// A packet from the phone to the PBX.
+    /// A packet from the sender to the PBX.
     fn say(&mut self, text: impl AsRef<[u8]>) {
-        self.send(Frame::to(PBX).from(PHONE).payload(text));
+        self.say_to(PBX, 5060, text);
+    }
+
+    /// A packet from the sender to whatever host and port.
+    fn say_to(&mut self, to: &str, port: u16, text: impl AsRef<[u8]>) {
+        let frame = Frame::to(to).from(&self.from).port(port).payload(text);
+        self.send(frame);
+    }
+
+    /// What follows is said by somebody who has said nothing yet: to load a program for each takes long
+    /// where a machine is emulated.
+    fn go_on_as_another(&mut self) {
+        self.senders += 1;
+        self.from = format!("203.0.113.{}", self.senders);
+    }
+
+    /// What the sender was recognised by.
+    fn recognised(&self) -> Vec<&'static str> {
+        let sources = self.snapshot().sources;
+        let sender = sources
+            .into_iter()
+            .find(|source| source.source.to_string() == self.from);
+        sender.map_or_else(Vec::new, |source| source.behaviours)
     }
 
     fn wait(&mut self, ns: u64) {
@@ -318,7 +344,7 @@ fn a_limit_is_exact_whatever_the_rate_and_on_however_many_cpus() {
             .payload(Request::new("OPTIONS", "100").text())
             .bytes();
         // Ten thousand packets a second and more, from all CPUs at once, in steps of time.
-        const STEPS: u64 = 200;
+        const STEPS: u64 = 60;
         let step = 100 * SECOND / rate / 2;
         let step = step.min(SECOND / 20);
         let cpus = thread::available_parallelism()
@@ -365,8 +391,10 @@ fn a_limit_goes_by_the_clock() {
 
 #[test]
 fn an_extension_scan_is_recognised_whatever_it_calls_itself() {
+    let mut both = Both::new("nothing", watching());
+    let mut before = 0;
     for method in ["REGISTER", "INVITE", "OPTIONS"] {
-        let mut both = Both::new("nothing", watching());
+        both.go_on_as_another();
         for user in 100..300 {
             both.say(Request::new(method, &user.to_string()).text());
             both.wait(200 * MS);
@@ -374,17 +402,20 @@ fn an_extension_scan_is_recognised_whatever_it_calls_itself() {
         let behaviours = both.behaviours();
         let (packets, dropped, would_drop) = behaviours["enumeration"];
         // From about the hundredth user on.
-        assert!((80..=115).contains(&packets), "{method}: {behaviours:?}");
+        assert!(
+            (80..=115).contains(&(packets - before)),
+            "{method}: {behaviours:?}"
+        );
         assert_eq!((dropped, would_drop), (0, packets));
         assert_eq!(behaviours.len(), 1, "{method}: {behaviours:?}");
-        let source = &both.snapshot().sources[0];
-        assert_eq!(source.behaviours, ["enumeration"]);
-        assert_eq!(source.would_drop, packets);
+        assert_eq!(both.recognised(), ["enumeration"]);
+        before = packets;
     }
 }
 
 #[test]
 fn users_are_told_apart_by_what_names_them_and_by_nothing_else() {
+    let mut both = Both::new("nothing", watching());
     for (what, is_many, of) in [
         (
             "a display name",
@@ -412,7 +443,7 @@ fn users_are_told_apart_by_what_names_them_and_by_nothing_else() {
         }),
         ("a blank line of it", true, |n| format!("\r\n  <sip:{n}@h>")),
     ] {
-        let mut both = Both::new("nothing", watching());
+        both.go_on_as_another();
         for user in 1000..1200 {
             let text = Request::new("REGISTER", "XX").text();
             let to = format!("To: {}\r\n", of(user));
@@ -420,8 +451,7 @@ fn users_are_told_apart_by_what_names_them_and_by_nothing_else() {
             assert!(text.contains(&to));
             both.say(text);
         }
-        let recognised = both.behaviours().contains_key("enumeration");
-        assert_eq!(recognised, is_many, "{what}");
+        assert_eq!(both.recognised() == ["enumeration"], is_many, "{what}");
     }
 }
 
@@ -447,45 +477,39 @@ fn password_guessing_is_recognised_for_one_user_and_not_for_many() {
 
 #[test]
 fn a_port_sweep_is_recognised_at_one_host_and_not_at_many() {
-    let sweep = |hosts: u8, ports: u16| {
-        let mut both = Both::new("nothing", watching());
+    let mut both = Both::new("nothing", watching());
+    let mut sweep = |hosts: u8, ports: u16| {
+        both.go_on_as_another();
         for port in 5060..5060 + ports {
             for host in 0..hosts {
                 let to = format!("198.51.100.{}", 10 + host);
-                let text = Request::new("INVITE", "100").text();
-                both.send(Frame::to(&to).from(PHONE).port(port).payload(text));
+                both.say_to(&to, port, Request::new("INVITE", "100").text());
             }
         }
-        both.behaviours()
+        both.recognised()
     };
-    assert_eq!(sweep(1, 4), Rows::new());
-    assert_eq!(sweep(1, 5).keys().collect::<Vec<_>>(), [&"port-sweep"]);
-    assert_eq!(sweep(10, 4), Rows::new());
-    assert_eq!(sweep(10, 7).keys().collect::<Vec<_>>(), [&"port-sweep"]);
+    assert!(sweep(1, 4).is_empty());
+    assert_eq!(sweep(1, 5), ["port-sweep"]);
+    assert!(sweep(10, 4).is_empty());
+    assert_eq!(sweep(10, 7), ["port-sweep"]);
     // One port of each of many hosts.
-    assert_eq!(sweep(100, 1), Rows::new());
+    assert!(sweep(100, 1).is_empty());
 }
 
 #[test]
 fn an_address_sweep_is_recognised_by_options() {
-    let sweep = |method: &str, hosts: u8| {
-        let mut both = Both::new("nothing", watching());
+    let mut both = Both::new("nothing", watching());
+    let mut sweep = |method: &str, hosts: u8| {
+        both.go_on_as_another();
         for host in 0..hosts {
             let to = format!("198.51.100.{}", 10 + host);
-            both.send(
-                Frame::to(&to)
-                    .from(PHONE)
-                    .payload(Request::new(method, "100").text()),
-            );
+            both.say_to(&to, 5060, Request::new(method, "100").text());
         }
-        both.behaviours()
+        both.recognised()
     };
-    assert_eq!(sweep("OPTIONS", 6), Rows::new());
-    assert_eq!(
-        sweep("OPTIONS", 12).keys().collect::<Vec<_>>(),
-        [&"address-sweep"]
-    );
-    assert_eq!(sweep("INVITE", 100), Rows::new());
+    assert!(sweep("OPTIONS", 6).is_empty());
+    assert_eq!(sweep("OPTIONS", 12), ["address-sweep"]);
+    assert!(sweep("INVITE", 100).is_empty());
 }
 
 #[test]
@@ -530,7 +554,7 @@ fn honest_senders_do_not_cross_the_thresholds() {
 
     // Forty phones behind one address, each of which registers every half minute, first without
     // credentials, asks for its lamps and calls somebody every ten minutes.
-    let mut both = Both::new("nothing", watching());
+    both.go_on_as_another();
     for round in 0..40 {
         for phone in 0..40 {
             let user = (100 + phone).to_string();
@@ -550,7 +574,7 @@ fn honest_senders_do_not_cross_the_thresholds() {
 
     // A trunk that sends 200 calls a minute, each to another extension: it rings for 20 seconds, and
     // a third of all calls are not answered.
-    let mut both = Both::new("nothing", watching());
+    both.go_on_as_another();
     let mut pending = std::collections::VecDeque::new();
     for call in 0..2000_u64 {
         let user = (10_000 + call).to_string();
@@ -567,14 +591,10 @@ fn honest_senders_do_not_cross_the_thresholds() {
     assert_eq!(both.behaviours(), Rows::new(), "a trunk");
 
     // A host that asks each of three addresses every second whether it lives.
-    let mut both = Both::new("nothing", watching());
+    both.go_on_as_another();
     for second in 0..3600 {
         let to = format!("198.51.100.{}", 10 + second % 3);
-        both.send(
-            Frame::to(&to)
-                .from(PHONE)
-                .payload(Request::new("OPTIONS", "ping").text()),
-        );
+        both.say_to(&to, 5060, Request::new("OPTIONS", "ping").text());
         both.wait(SECOND);
     }
     assert_eq!(both.behaviours(), Rows::new(), "a monitoring host");

@@ -19,7 +19,7 @@ use clap::Args;
 use crate::{
     apt::Apt,
     build, command, privilege,
-    setup::{self, Purpose, or_skip},
+    setup::{self, Purpose},
     workspace::Workspace,
 };
 
@@ -85,14 +85,6 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     println!("{}", dist.debian(VERSION)?.display());
     println!("{}", dist.tarball()?.display());
     Ok(())
-}
-
-/// Tests the package around eBPF objects that are there. Where no clean system can be had, that is said.
-pub fn test(workspace: &Workspace) -> Result<()> {
-    match or_skip("a clean Debian", clean_root(workspace))? {
-        Some(root) => test_in(&root, workspace),
-        None => Ok(()),
-    }
 }
 
 /// Tests the package, and an upgrade to the same under a later version.

@@ -1,14 +1,14 @@
 //! Runs every test of the workspace: the loader is built first and its path handed over, so
 //! that the end-to-end tests drive the binary that users get. They make their own network
-//! namespaces and need root for it; compiling them does not. Last come some arbitrary bytes, the
-//! package in a clean system, and the tests on other kernels.
+//! namespaces and need root for it; compiling them does not. Last come some arbitrary bytes, and the
+//! tests on other kernels. The package is tested apart (`dist --test`): it is built anew for that.
 
 use std::{env, ffi::OsString};
 
 use anyhow::Result;
 
 use crate::{
-    build, command, dist, fuzz, lint, privilege,
+    build, command, fuzz, lint, privilege,
     setup::{self, Purpose},
     vm,
     workspace::Workspace,
@@ -38,7 +38,6 @@ pub fn all(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     command::run(privilege::run_as_root(&mut cargo)?.args(arguments))?;
     if arguments.is_empty() {
         fuzz::briefly(workspace)?;
-        dist::test(workspace)?;
         vm::all(workspace, &vm::Options::default())?;
     }
     Ok(())
