@@ -153,6 +153,11 @@ fn an_extension_scan_under_an_ordinary_name_is_blocked_and_calls_go_on() {
         stats.source(SCANNER).reason("escalated"),
         u64::from(failed) + 2
     );
+    let status = filter.succeed("status");
+    assert!(
+        status.contains("1 of at most 16,384 blocked now, 1 in all"),
+        "{status}"
+    );
     let listed = filter.succeed("block list --format csv");
     assert!(
         listed.contains(&format!("{SCANNER},")) && listed.contains(",enumeration,escalated,"),

@@ -14,8 +14,8 @@ use aya::{
 };
 use sip_filter_common::{
     abi::{
-        self, Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings,
-        SignatureNumber, SourceCount, ToolCount, ToolCounts, ToolName, Totals, map,
+        Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings, SignatureNumber,
+        SourceCount, ToolCount, ToolCounts, ToolName, Totals, map,
     },
     lists::Ban,
     rules::Behaviour,
@@ -53,15 +53,7 @@ impl Filter {
                 instance.name()
             );
         };
-        if settings.version != abi::VERSION {
-            bail!(
-                "the filter {} was attached by another version of sip-filter (layout {}, not {}); \
-                 attach it again with this one, or detach it: `sip-filter detach`",
-                instance.name(),
-                settings.version,
-                abi::VERSION
-            );
-        }
+        load::check_version(instance, &settings)?;
         let open = |name: &str| {
             let path = instance.map(name);
             MapData::from_pin(&path)

@@ -19,7 +19,7 @@ use aya::{
     programs::loaded_programs,
 };
 use sip_filter_common::{
-    abi::{self, Address, Settings, map},
+    abi::{Address, Settings, map},
     lists::{ListFilter, Listed, Prefix},
 };
 
@@ -385,15 +385,7 @@ impl RunningLists {
             // brings the lists.
             return Ok(None);
         }
-        if settings.version != abi::VERSION {
-            bail!(
-                "the filter {} was attached by another version of sip-filter (layout {}, not {}); \
-                 attach it again with this one, or detach it: `sip-filter detach`",
-                instance.name(),
-                settings.version,
-                abi::VERSION
-            );
-        }
+        load::check_version(instance, &settings)?;
         let open = |name: &str| syscall::open_pin(&instance.map(name));
         let maps = Self {
             listed: open(map::LISTED)?,

@@ -373,6 +373,20 @@ fn has_coarse_clock() -> Result<bool> {
         .context("cannot ask what the kernel supports")
 }
 
+/// A running filter's maps have the layout that this loader reads.
+pub(super) fn check_version(instance: &Instance, settings: &Settings) -> Result<()> {
+    if settings.version != abi::VERSION {
+        bail!(
+            "the filter {} was attached by another version of sip-filter (layout {}, not {}); \
+             attach it again with this one, or detach it: `sip-filter detach`",
+            instance.name(),
+            settings.version,
+            abi::VERSION
+        );
+    }
+    Ok(())
+}
+
 /// The settings of a running filter, if there is one.
 pub(super) fn pinned_settings(instance: &Instance) -> Result<Option<Settings>> {
     let path = instance.map(map::SETTINGS);

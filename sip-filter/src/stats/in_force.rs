@@ -48,6 +48,8 @@ pub struct InForceEscalation {
     pub blocked: u64,
     /// How many may be at once.
     pub at_most: u32,
+    /// How many times one was since the filter was first attached.
+    pub times: u64,
 }
 
 /// What is done with what a rule meets.
@@ -81,8 +83,14 @@ pub(super) fn behaviours(rules: &Rules) -> Vec<InForceBehaviour> {
         .collect()
 }
 
-/// Escalation, where it is on, with how many are `blocked` now of `at_most`.
-pub(super) fn escalation(rules: &Rules, blocked: u64, at_most: u32) -> Option<InForceEscalation> {
+/// Escalation, where it is on, with how many are `blocked` now of `at_most`, and how many `times` one
+/// was.
+pub(super) fn escalation(
+    rules: &Rules,
+    blocked: u64,
+    at_most: u32,
+    times: u64,
+) -> Option<InForceEscalation> {
     let Escalation {
         after,
         within,
@@ -101,6 +109,7 @@ pub(super) fn escalation(rules: &Rules, blocked: u64, at_most: u32) -> Option<In
         action: action(drops != 0),
         blocked,
         at_most,
+        times,
     })
 }
 
@@ -122,14 +131,15 @@ impl InForceEscalation {
     /// In words.
     pub fn in_words(&self) -> String {
         format!(
-            "after {} in {} s by {}, for {} s ({}); {} of at most {} blocked now",
+            "after {} in {} s by {}, for {} s ({}); {} of at most {} blocked now, {} in all",
             thousands(self.after.into()),
             thousands(self.within),
             self.by.join(" or "),
             thousands(self.length),
             self.action,
             thousands(self.blocked),
-            thousands(self.at_most.into())
+            thousands(self.at_most.into()),
+            thousands(self.times)
         )
     }
 }

@@ -100,7 +100,12 @@ impl Status {
             policy: policy(&drop, rules, listed[1] > 0),
             limits: in_force::limits(rules),
             behaviours: in_force::behaviours(rules),
-            escalation: in_force::escalation(rules, blocked as u64, settings.bans),
+            escalation: in_force::escalation(
+                rules,
+                blocked as u64,
+                settings.bans,
+                filter.escalations()?,
+            ),
             lists: ListsInForce {
                 allowed: listed[0],
                 blocked: listed[1],
