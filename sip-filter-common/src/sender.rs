@@ -65,8 +65,11 @@ impl Sent {
         self.port = datagram.port as u64;
         self.length = datagram.length as u64;
         self.at = at;
-        self.met = 0;
-        self.behaviour = 0;
+        // SAFETY: references. Volatile, or the compiler calls a function that writes byte by byte.
+        unsafe {
+            (&raw mut self.met).write_volatile(0);
+            (&raw mut self.behaviour).write_volatile(0);
+        }
     }
 
     /// Notes whether a tool of a dropping kind was recognised, and whether it is dropped for it.
