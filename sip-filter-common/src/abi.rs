@@ -16,7 +16,7 @@ use crate::{
 
 /// The version of everything in this module. A loader of another version does not read
 /// the maps.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The XDP program's name in the object.
 pub const PROGRAM: &str = "sip_filter";
@@ -55,6 +55,8 @@ pub mod map {
     pub const CLOCK: &str = "CLOCK";
     /// Ring buffer of [`Event`](super::Event)s.
     pub const EVENTS: &str = "EVENTS";
+    /// LRU hash from [`Address`](super::Address) to the last [`Event`](super::Event) of that source.
+    pub const REPORTED: &str = "REPORTED";
     /// Array of [`ToolName`](super::ToolName): what the tool numbers mean. Written by the
     /// loader alone.
     pub const TOOLS: &str = "TOOLS";
@@ -66,7 +68,7 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
 
     /// Every map that outlives the loader.
-    pub const PINNED: [&str; 15] = [
+    pub const PINNED: [&str; 16] = [
         COUNTS,
         PORTS,
         SOURCES,
@@ -78,6 +80,7 @@ pub mod map {
         BANS,
         BAN_FILTER,
         EVENTS,
+        REPORTED,
         LISTED,
         ALLOWED,
         BLOCKED,
@@ -120,6 +123,9 @@ pub const DEFAULT_BANS: u32 = 16_384;
 
 /// How many bytes of events wait to be read.
 pub const EVENT_BYTES: u32 = 256 << 10;
+
+/// How many sources have their last [`Event`] in [`map::REPORTED`].
+pub const REPORTED_SOURCES: u32 = 4096;
 
 pub use lists::DEFAULT_ENTRIES;
 
@@ -365,7 +371,11 @@ pub struct Counts {
     pub escalations: u64,
     /// The packet that is being judged.
     pub sent: Sent,
-    /// What is reported of it, and noted of its source: on the stack is no room for more.
+    /// How many events there were.
+    pub events: EventCounts,
+    /// How many there may be yet, and what of.
+    pub reporting: Reporting,
+    /// What is reported of the packet, and noted of its source: on the stack is no room for more.
     pub event: Event,
     /// As above.
     pub ban: Ban,
@@ -605,6 +615,12 @@ impl Facts {
         Self(self.0 | (behaviour & 7) << Self::BEHAVIOUR)
     }
 
+    /// Whether a tool was recognised, or the packet is a part of a behaviour.
+    #[inline(always)]
+    pub const fn is_telling(self) -> bool {
+        self.tool() < MAX_TOOLS || self.behaviour() != 0
+    }
+
     /// The number plus one of the behaviour of which the packet is a part; 0 for none.
     #[inline(always)]
     pub const fn behaviour(self) -> usize {
@@ -815,31 +831,94 @@ pub struct SignatureNumber {
     pub in_force: u64,
 }
 
-/// What the program reports as it happens.
+/// What the program reports of a packet as it happens.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// [`Self::BLOCKED`] or another.
-    pub kind: u64,
-    /// When: nanoseconds of the kernel's monotonic clock.
+    /// [`Self::TOOL`] and others; 0 where there is nothing to report.
+    pub what: u64,
+    /// When it arrived: nanoseconds of the kernel's monotonic clock.
     pub at: u64,
-    /// Which source.
+    /// Who sent it.
     pub source: Address,
+    /// To whom.
+    pub destination: Address,
+    /// What was found of it, and its destination port.
+    pub facts: Facts,
     /// Of a source that was blocked, what for: see [`Ban::cause`](lists::Ban::cause).
     pub cause: u64,
     /// Of a source that was blocked, until when.
     pub until: u64,
+    /// How many bytes of `text` are the packet's.
+    pub length: u64,
+    /// The first bytes of what the packet carries.
+    pub text: [u64; Self::TEXT / 8],
 }
 
 impl Event {
-    /// A source was blocked for what it sent.
-    pub const BLOCKED: u64 = 1;
+    /// The source was seen with a tool that it had not been seen with.
+    pub const TOOL: u64 = 1;
+    /// The source was seen in a behaviour for the first time.
+    pub const BEHAVIOUR: u64 = 2;
+    /// The source was blocked for what it sent.
+    pub const BLOCKED: u64 = 4;
+    /// The source is not blocked any more: this is its first packet since.
+    pub const UNBLOCKED: u64 = 8;
+
+    /// How many bytes of a packet are reported at most.
+    pub const TEXT: usize = 1024;
+
+    /// How many events a CPU reports in one [`Self::SPAN`]; of those that say that a source is blocked,
+    /// twice as many.
+    pub const MOST: u64 = 32;
+    /// Nanoseconds, as a power of two: 1.07 s.
+    pub const SPAN: u32 = 30;
+
+    /// Nothing.
+    pub const NOTHING: Self = Self {
+        what: 0,
+        at: 0,
+        source: Address { words: [0; 2] },
+        destination: Address { words: [0; 2] },
+        facts: Facts(0),
+        cause: 0,
+        until: 0,
+        length: 0,
+        text: [0; Self::TEXT / 8],
+    };
+}
+
+/// How many events there were, and what became of them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventCounts {
+    /// Handed to whoever reads [`map::EVENTS`].
+    pub reported: u64,
+    /// Not reported, for there were [`Event::MOST`] in that time.
+    pub suppressed: u64,
+    /// For which the ring had no room, since nobody reads it or not fast enough. The last one of each
+    /// source is in [`map::REPORTED`] all the same.
+    pub lost: u64,
+}
+
+/// What a CPU needs to report the packet that it is at: the program's alone.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reporting {
+    /// Which time it is, in [`Event::SPAN`]s.
+    pub span: u64,
+    /// How many events there were in it.
+    pub events: u64,
+    /// Where the payload begins in the frame, and its length in bytes.
+    pub offset: u64,
+    /// As above.
+    pub length: u64,
 }
 
 // Sizes as the kernel sees them; a change breaks every pinned map.
 const _: () = {
     assert!(size_of::<PortSet>() == 8192);
-    assert!(size_of::<Event>() == 48);
+    assert!(size_of::<Event>() == 80 + Event::TEXT);
     assert!(size_of::<Settings>() == 40 + size_of::<Rules>() + 8192);
     assert!(size_of::<Totals>() == 16 * 504 + 24);
     assert!(size_of::<ToolCounts>() == 24 * MAX_TOOLS);
@@ -853,6 +932,8 @@ const _: () = {
                 + 24 * Behaviour::COUNT
                 + 8
                 + size_of::<Sent>()
+                + size_of::<EventCounts>()
+                + size_of::<Reporting>()
                 + size_of::<Event>()
                 + size_of::<Ban>()
                 + 32 * PORT_PLACES
@@ -871,11 +952,13 @@ const _: () = {
 #[cfg(feature = "user")]
 mod pod {
     use super::{
-        Address, Counts, PortCount, PortSet, Settings, SignatureNumber, SourceCount, ToolName,
+        Address, Counts, Event, PortCount, PortSet, Settings, SignatureNumber, SourceCount, ToolName,
     };
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
     unsafe impl aya::Pod for Counts {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Event {}
     // SAFETY: as above.
     unsafe impl aya::Pod for PortCount {}
     // SAFETY: as above.

@@ -78,6 +78,12 @@ impl Tally {
         Facts(self.0 & ((1 << Facts::BITS) - 1))
     }
 
+    /// The facts of a datagram to this port (host byte order).
+    #[inline(always)]
+    pub fn facts_at(&self, port: u16) -> Facts {
+        self.facts().at(port)
+    }
+
     /// The signature's number, where a tool was recognised.
     #[inline(always)]
     fn signature(&self) -> usize {

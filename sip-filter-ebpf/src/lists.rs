@@ -4,7 +4,7 @@ use core::{borrow::Borrow, mem::offset_of};
 
 use aya_ebpf::maps::lpm_trie::Key;
 use sip_filter_common::{
-    abi::Address,
+    abi::{Address, Event},
     lists::{BanFilter, ListFilter, Listed},
     sender::Sent,
     verdict::Met,
@@ -24,20 +24,20 @@ const MAPPED: u32 = 96;
 
 /// Notes what is known of the source before its packet is looked at.
 #[inline(always)]
-pub fn ask(sent: &mut Sent) {
+pub fn ask(sent: &mut Sent, event: &mut Event) {
     let is_in_use = matches!(LIST_FILTER.get(0), Some(filter) if filter.in_use != 0);
     if is_in_use || policy::escalates() {
-        sent.met = met(sent).0 as u64;
+        sent.met = met(sent, event).0 as u64;
     }
 }
 
 #[inline(always)]
-fn met(sent: &Sent) -> Met {
+fn met(sent: &Sent, event: &mut Event) -> Met {
     let met = listed(&sent.source, sent.at);
     if !policy::escalates() || met.contains(Met::ALLOWED.and(Met::BLOCKED)) {
         return met;
     }
-    met.and(banned(&sent.source, sent.at))
+    met.and(banned(&sent.source, sent.at, event))
 }
 
 /// What the lists say.
@@ -133,7 +133,7 @@ fn covers(prefix: &Listed, source: &Address) -> bool {
 
 /// Whether a source was blocked for what it sent.
 #[inline(always)]
-fn banned(source: &Address, now: u64) -> Met {
+fn banned(source: &Address, now: u64, event: &mut Event) -> Met {
     let may_be = |filter: &BanFilter| filter.places[BanFilter::place(source)] != 0;
     if !BAN_FILTER.get(0).is_some_and(may_be) {
         return Met::NOTHING;
@@ -144,6 +144,10 @@ fn banned(source: &Address, now: u64) -> Met {
     // SAFETY: the value lives as long as the program runs; other CPUs add to `dropped` too.
     unsafe {
         if now >= (*ban).until {
+            if (*ban).until != 0 {
+                (*ban).until = 0;
+                event.what |= Event::UNBLOCKED;
+            }
             return Met::NOTHING;
         }
         add(&raw mut (*ban).dropped, 1);

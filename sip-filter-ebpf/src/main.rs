@@ -23,6 +23,7 @@ mod maps;
 mod opaque;
 mod payload;
 mod policy;
+mod report;
 mod source;
 mod step;
 mod watch;
@@ -89,7 +90,9 @@ fn inspect(ctx: *mut xdp_md) -> u32 {
     let sent = &mut counts.sent;
     sent.note(&datagram, now);
     let payload = datagram.payload;
-    lists::ask(sent);
+    report::note(counts, &payload);
+    let sent = &mut counts.sent;
+    lists::ask(sent, &mut counts.event);
     let class = classify::class(&payload, work);
     let mut found = Classification {
         class,
@@ -107,6 +110,7 @@ fn inspect(ctx: *mut xdp_md) -> u32 {
     let counts = opaque::anew(counts);
     let tally = Tally::new(&payload, &found, &counts.sent);
     count::datagram(counts, &tally);
+    report::event(&ctx, counts, &tally);
     log::verdict(&ctx, &counts.sent, &tally);
     tally.action()
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use sip_filter_common::{
-    abi::{self, Address, Counts, PortCount, Settings, SignatureNumber, SourceCount, ToolName},
+    abi::{self, Address, Counts, Event, PortCount, Settings, SignatureNumber, SourceCount, ToolName},
     classify::Work,
     lists::{Ban, BanFilter, ListFilter, Listed},
     sender::Sender,
@@ -70,6 +70,11 @@ pub static CLOCK: Array<u64> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(abi::EVENT_BYTES, 0);
+
+/// Full, it forgets those of whom nothing was reported for longest.
+#[map]
+pub static REPORTED: LruHashMap<Address, Event> =
+    LruHashMap::with_max_entries(abi::REPORTED_SOURCES, 0);
 
 /// The loader's alone.
 #[map]

@@ -70,6 +70,12 @@ impl PacketPayload {
         }
     }
 
+    /// Where it begins in the frame, in bytes.
+    #[inline(always)]
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
     #[inline(always)]
     fn read<T: Copy>(&self, offset: usize) -> Option<T> {
         let address = self.address::<T>(offset)?;

@@ -4,7 +4,7 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use core::arch::asm;
 use sip_filter_common::{
-    abi::{Counts, Facts, MAX_TOOLS, Recent, SourceCount},
+    abi::{Address, Counts, Event, Facts, MAX_TOOLS, Recent, SourceCount},
     sender::Sent,
     sip::MessageClass,
     verdict::Reason,
@@ -33,6 +33,9 @@ pub fn count(counts: &mut Counts, facts: Facts) {
         place.packets += 1;
         place.bytes += length;
         return;
+    }
+    if facts.is_telling() {
+        sip_filter_first(facts.0);
     }
     if place.at == at {
         // What has the place keeps it for this jiffy, or two floods would move each other on.
@@ -76,6 +79,62 @@ extern "C" fn sip_filter_list(number: u64) -> u64 {
     0
 }
 
+/// Where a source is counted whose packets have these facts; `None` where the map has no room for
+/// another source.
+#[inline(always)]
+fn entry(source: &Address, facts: Facts) -> Option<*mut SourceCount> {
+    let mut entry = RECOGNISED.get_ptr_mut(source);
+    if entry.is_none() && (facts.hostile() != 0 || facts.behaviour() != 0) {
+        // Another CPU may be first; then its entry is the one to count in. Where there is no room,
+        // the source is one of many.
+        let _ = RECOGNISED.insert(source, &NEW_SOURCE, BPF_NOEXIST as u64);
+        entry = RECOGNISED.get_ptr_mut(source);
+    }
+    if entry.is_none() {
+        entry = SOURCES.get_ptr_mut(source);
+    }
+    match entry {
+        Some(entry) => Some(entry),
+        None => {
+            let _ = SOURCES.insert(source, &NEW_SOURCE, BPF_NOEXIST as u64);
+            SOURCES.get_ptr_mut(source)
+        }
+    }
+}
+
+/// Whether a source is seen with a tool, or in a behaviour, for the first time is known here and now:
+/// packets are added to its entry later.
+///
+/// A function of a number alone, as [`sip_filter_list`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_first(facts: u64) -> u64 {
+    let facts = Facts(facts);
+    let (tool, behaviour) = (facts.tool(), facts.behaviour());
+    let Some(counts) = counts() else {
+        return 0;
+    };
+    let Some(source) = entry(&counts.sent.source, facts) else {
+        return 0;
+    };
+    // SAFETY: as in `list`.
+    unsafe {
+        if (*source).first_seen == 0 {
+            (*source).first_seen = counts.sent.at;
+            (*source).last_seen = counts.sent.at;
+        }
+        if tool < MAX_TOOLS && (*source).tools[tool] == 0 {
+            (*source).tools[tool] = 1;
+            counts.event.what |= Event::TOOL;
+        }
+        if behaviour != 0 && (*source).behaviours[behaviour] == 0 {
+            (*source).behaviours[behaviour] = 1;
+            counts.event.what |= Event::BEHAVIOUR;
+        }
+    }
+    0
+}
+
 /// Adds packets to the map; `None` where it has no room for another source.
 #[inline(always)]
 fn list(sent: &Recent) -> Option<()> {
@@ -85,23 +144,7 @@ fn list(sent: &Recent) -> Option<()> {
         return Some(());
     }
     let behaviour = sent.facts.behaviour();
-    let mut source = RECOGNISED.get_ptr_mut(sent.source);
-    if source.is_none() && (sent.facts.hostile() != 0 || behaviour != 0) {
-        // Another CPU may be first; then its entry is the one to count in. Where there is no room,
-        // the source is one of many.
-        let _ = RECOGNISED.insert(sent.source, &NEW_SOURCE, BPF_NOEXIST as u64);
-        source = RECOGNISED.get_ptr_mut(sent.source);
-    }
-    if source.is_none() {
-        source = SOURCES.get_ptr_mut(sent.source);
-    }
-    let source = match source {
-        Some(source) => source,
-        None => {
-            let _ = SOURCES.insert(sent.source, &NEW_SOURCE, BPF_NOEXIST as u64);
-            SOURCES.get_ptr_mut(sent.source)?
-        }
-    };
+    let source = entry(&sent.source, sent.facts)?;
     // SAFETY: the value lives as long as the program runs. Other CPUs may write to it at the
     // same time: counters are added to atomically, and every other field is written whole,
     // with a value that is as good as the other CPU's.

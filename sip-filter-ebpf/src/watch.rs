@@ -14,7 +14,7 @@ use sip_filter_common::{
 
 use crate::{
     count::counts,
-    maps::{BAN_FILTER, BANS, EVENTS, SENDERS},
+    maps::{BAN_FILTER, BANS, SENDERS},
     payload::PacketPayload,
     policy,
     source::add,
@@ -78,7 +78,7 @@ extern "C" fn sip_filter_judge() -> u64 {
     0
 }
 
-/// Blocks the source of the packet that is being judged, and reports it.
+/// Blocks the source of the packet that is being judged, and notes that this is to be reported.
 #[inline(always)]
 fn block(counts: &mut Counts) {
     let (sent, ban) = (&counts.sent, &mut counts.ban);
@@ -95,13 +95,9 @@ fn block(counts: &mut Counts) {
     }
     counts.escalations += 1;
     let event = &mut counts.event;
-    event.kind = Event::BLOCKED;
-    event.at = sent.clock;
-    event.source = sent.source;
+    event.what |= Event::BLOCKED;
     event.cause = ban.cause;
     event.until = ban.until;
-    // Where nobody reads them, there is no room for more.
-    let _ = EVENTS.output::<Event>(&*event, 0);
 }
 
 /// Adds to what other CPUs may add to.

@@ -3,6 +3,7 @@
 //!
 //! [`cli`] is one file a verb and calls into the rest. [`config`] turns what the operator
 //! wrote into what the kernel takes. [`lists`] keeps who may always call, and who may not. [`kernel`] loads, attaches, pins and reads the maps.
+//! [`events`] puts into words what the kernel reports.
 //! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders. [`capture`] reads
 //! files of packets, and [`replay`] runs them through the filter.
 
@@ -14,6 +15,7 @@
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod events;
 pub mod explain;
 pub mod kernel;
 pub mod lists;

@@ -10,6 +10,7 @@ mod attach;
 mod block;
 mod config;
 mod detach;
+mod events;
 mod filter_options;
 mod follow;
 mod generate;
@@ -97,6 +98,7 @@ enum Verb {
     Reload(reload::Args),
     Status(status::Args),
     Stats(stats::Args),
+    Events(events::Args),
     Replay(replay::Args),
     #[command(subcommand)]
     Allow(allow::Verb),
@@ -135,6 +137,7 @@ pub fn main() -> ExitCode {
         Verb::Reload(args) => reload::run(&args, &cli.global),
         Verb::Status(args) => status::run(&args, &cli.global),
         Verb::Stats(args) => stats::run(&args, &cli.global),
+        Verb::Events(args) => events::run(&args, &cli.global),
         Verb::Replay(args) => replay::run(&args, &cli.global),
         Verb::Allow(verb) => allow::run(&verb, &cli.global),
         Verb::Block(verb) => block::run(&verb, &cli.global),

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     future,
     io::{self, IsTerminal},
-    path::Path,
+    path::{Path, PathBuf},
     pin::pin,
     time::Duration,
 };
@@ -28,7 +28,8 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    kernel::{Attached, Events, Filter, Instance, Logger},
+    events::{self, Event, Feed, socket::Socket},
+    kernel::{Attached, Filter, Instance, Logger, Reports},
     output::{self, Terminal, live, table::thousands},
     stats::{Snapshot, Status, Totals},
 };
@@ -81,6 +82,10 @@ pub(super) struct Args {
     /// load
     #[arg(short, long)]
     verbose: bool,
+    /// Write events to a file, one JSON object a line, and only those of blocked sources to the log:
+    /// see `sip-filter events --help`. It may be moved away at any moment, as logrotate does
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
@@ -145,8 +150,10 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         manager.ready(&policy);
 
         let mut verdicts = pin!(forward(logger));
-        let mut events = pin!(log_events(instance));
+        let feed = Feed::new();
         let end = {
+            let mut events = pin!(report(instance, &filter, &feed, args.events.as_deref()));
+            let mut given = pin!(give_events(instance, global, &feed));
             let mut told = pin!(tell(&manager, &filter));
             let mut watching = pin!(async {
                 match is_live {
@@ -185,6 +192,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                     end = &mut watching => break end?,
                     () = &mut verdicts => break End::Stopped,
                     () = &mut events => break End::Stopped,
+                    () = &mut given => break End::Stopped,
                     () = &mut told => break End::Stopped,
                 }
             }
@@ -323,20 +331,58 @@ async fn forward(logger: Option<Logger>) {
     future::pending().await
 }
 
-/// Logs which sources are blocked for what they sent, for ever. A log that fails is no reason to stop
-/// filtering.
-async fn log_events(instance: &Instance) {
-    let logged = async {
-        let mut events = Events::open(instance)?;
+/// Hands out what the kernel reports, logs it or writes it to a file, for ever. What fails of it is no
+/// reason to stop filtering.
+async fn report(instance: &Instance, filter: &Filter, feed: &Feed, file: Option<&Path>) {
+    let reported = async {
+        let reports = Reports::open(instance)?;
+        // What happened before this process began.
+        let before = filter.last_reports()?;
+        let past = before.last().map_or(0, |report| report.at);
+        for event in Event::in_words(filter, &before)? {
+            feed.push(event);
+        }
+        let mut reports = reports.into_stream()?;
         loop {
-            for blocked in events.next().await? {
-                log::warn!("{blocked}");
+            let mut reports = reports.next().await?;
+            reports.retain(|report| report.at > past);
+            let events = Event::in_words(filter, &reports)?;
+            log_events(&events, file);
+            for event in events {
+                feed.push(event);
             }
         }
     };
-    let Err::<Infallible, _>(error) = logged.await;
+    let Err::<Infallible, _>(error) = reported.await;
     let error: anyhow::Error = error;
-    log::error!("blocked sources are not logged any more: {error:#}");
+    log::error!("events are not reported any more: {error:#}");
+    future::pending().await
+}
+
+/// Writes events to the file, where there is one, and to the log.
+fn log_events(events: &[Event], file: Option<&Path>) {
+    let is_written = file.is_some_and(|file| match events::append(file, events) {
+        Ok(()) => true,
+        Err(error) => {
+            log::error!("{error:#}");
+            false
+        }
+    });
+    for event in events {
+        if event.is_about_blocking() {
+            log::warn!("{event}");
+        } else if !is_written {
+            log::info!("{event}");
+        }
+    }
+}
+
+/// Gives events to other processes, for ever. One that fails is no reason to stop filtering.
+async fn give_events(instance: &Instance, global: &Global, feed: &Feed) {
+    match Socket::listen(&global.state, instance.name()) {
+        Ok(socket) => socket.serve(feed).await,
+        Err(error) => log::warn!("`events` has nothing to follow: {error:#}"),
+    }
     future::pending().await
 }
 

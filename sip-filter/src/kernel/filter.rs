@@ -14,7 +14,7 @@ use aya::{
 };
 use sip_filter_common::{
     abi::{
-        Address, Counts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings, SignatureNumber,
+        Address, Counts, Event, EventCounts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings, SignatureNumber,
         SourceCount, ToolCount, ToolCounts, ToolName, Totals, map,
     },
     lists::Ban,
@@ -32,6 +32,7 @@ pub struct Filter {
     sources: MapData,
     recognised: MapData,
     bans: MapData,
+    reported: MapData,
     tools: Array<MapData, ToolName>,
     numbers: Array<MapData, SignatureNumber>,
     settings: Array<MapData, Settings>,
@@ -96,6 +97,7 @@ impl Filter {
             sources: open(map::SOURCES)?,
             recognised: open(map::RECOGNISED)?,
             bans: open(map::BANS)?,
+            reported: open(map::REPORTED)?,
             tools: Map::Array(open(map::TOOLS)?).try_into()?,
             numbers: Map::Array(open(map::NUMBERS)?).try_into()?,
             settings: Map::Array(open(map::SETTINGS)?).try_into()?,
@@ -227,6 +229,31 @@ impl Filter {
     /// How many times a source was blocked for what it sent.
     pub fn escalations(&self) -> Result<u64> {
         Ok(self.counts()?.iter().map(|cpu| cpu.escalations).sum())
+    }
+
+    /// What became of events, over all CPUs.
+    pub fn event_counts(&self) -> Result<EventCounts> {
+        let mut sum = EventCounts::default();
+        for cpu in self.counts()?.iter() {
+            sum.reported += cpu.events.reported;
+            sum.suppressed += cpu.events.suppressed;
+            sum.lost += cpu.events.lost;
+        }
+        Ok(sum)
+    }
+
+    /// What was last reported of a source, as far as it is remembered.
+    pub fn last_report(&self, source: &Address) -> Result<Option<Event>> {
+        syscall::lookup(self.reported.fd().as_fd(), source).context("cannot read what was reported")
+    }
+
+    /// What was last reported of each source that is remembered, the oldest first.
+    pub fn last_reports(&self) -> Result<Vec<Event>> {
+        let reports: Vec<(Address, Event)> = syscall::lookup_all(self.reported.fd().as_fd())
+            .context("cannot read what was reported")?;
+        let mut reports: Vec<_> = reports.into_iter().map(|(_, report)| report).collect();
+        reports.sort_by_key(|report| report.at);
+        Ok(reports)
     }
 
     /// The sources that are blocked for what they sent, those among them whose time is over.

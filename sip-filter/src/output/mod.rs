@@ -75,12 +75,20 @@ impl Terminal {
 ///
 /// When standard output cannot be written for another reason.
 pub fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    goes_on(write).map(|_| ())
+}
+
+/// The same; whether the reader goes on reading.
+///
+/// # Errors
+///
+/// As above.
+pub fn goes_on(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<bool> {
     // Large, so that 65,536 sources are not as many system calls.
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("cannot write to standard output"),
     }
 }

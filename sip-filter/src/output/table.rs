@@ -9,7 +9,7 @@ use sip_filter_common::verdict::Reason;
 
 use super::Terminal;
 use crate::stats::{
-    Attachment, Cell, Column, Condition, Other, PACKETS, Rate, Row, Section, Snapshot, Status,
+    Attachment, Cell, Column, Condition, Events, Other, PACKETS, Rate, Row, Section, Snapshot, Status,
     Totals, WallTime,
 };
 
@@ -226,6 +226,16 @@ fn in_use(condition: &Condition) -> Vec<(&'static str, String)> {
         let rate = format!("{packets} packets a second, {dropped} of them dropped");
         lines.push(("rate", rate));
     }
+    let Events {
+        reported,
+        suppressed,
+        lost,
+    } = condition.events;
+    let [reported, suppressed, lost] = [reported, suppressed, lost].map(thousands);
+    lines.push((
+        "events",
+        format!("{reported} reported, {suppressed} suppressed, {lost} that nobody read"),
+    ));
     for fill in &condition.maps {
         if let Some(entries) = fill.entries {
             let [entries, at_most] = [entries, fill.at_most.into()].map(thousands);

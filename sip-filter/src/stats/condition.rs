@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Result;
 use serde::Serialize;
+use sip_filter_common::abi::EventCounts;
 
 use super::{Totals, WallTime};
 use crate::kernel;
@@ -23,6 +24,8 @@ pub struct Condition {
     pub maps: Vec<Fill>,
     /// Its program.
     pub program: Option<Program>,
+    /// What became of events.
+    pub events: Events,
     /// What arrives, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
@@ -87,6 +90,17 @@ pub struct Program {
     pub mean_run_ns: Option<f64>,
 }
 
+/// How many events there were, and what became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Events {
+    /// Handed to whoever reads them.
+    pub reported: u64,
+    /// Not reported, for there were too many in that second.
+    pub suppressed: u64,
+    /// For which there was no room, since nobody reads them, or not fast enough.
+    pub lost: u64,
+}
+
 /// Packets a second, over half a second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rate {
@@ -112,6 +126,7 @@ impl Condition {
             attachments: attachments.into_iter().map(Attachment::from).collect(),
             maps: maps.into_iter().map(Fill::from).collect(),
             program: program.map(Program::from),
+            events: filter.event_counts()?.into(),
             rate: rate.then(|| Rate::measure(filter)).transpose()?,
         })
     }
@@ -146,6 +161,21 @@ impl From<kernel::Attachment> for Attachment {
             mode: attachment.mode.to_string(),
             since: attachment.since.map(wall),
             others: others.collect(),
+        }
+    }
+}
+
+impl From<EventCounts> for Events {
+    fn from(counts: EventCounts) -> Self {
+        let EventCounts {
+            reported,
+            suppressed,
+            lost,
+        } = counts;
+        Self {
+            reported,
+            suppressed,
+            lost,
         }
     }
 }

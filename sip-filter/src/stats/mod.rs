@@ -27,7 +27,7 @@ use sip_filter_common::{
 };
 
 pub use clock::{Clock, WallTime};
-pub use condition::{Attachment, Condition, Fill, Other, Program, Rate};
+pub use condition::{Attachment, Condition, Events, Fill, Other, Program, Rate};
 pub use in_force::{InForceBehaviour, InForceEscalation, InForceLimit, policy};
 pub use reason::{ByBehaviour, ByReason};
 pub use row::{Cell, Column, PACKETS, Row, check_column, sort};
