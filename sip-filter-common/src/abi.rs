@@ -952,7 +952,8 @@ const _: () = {
 #[cfg(feature = "user")]
 mod pod {
     use super::{
-        Address, Counts, Event, PortCount, PortSet, Settings, SignatureNumber, SourceCount, ToolName,
+        Address, Counts, Event, PortCount, PortSet, Settings, SignatureNumber, SourceCount,
+        ToolName,
     };
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.

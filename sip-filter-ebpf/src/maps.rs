@@ -7,7 +7,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf},
 };
 use sip_filter_common::{
-    abi::{self, Address, Counts, Event, PortCount, Settings, SignatureNumber, SourceCount, ToolName},
+    abi::{
+        self, Address, Counts, Event, PortCount, Settings, SignatureNumber, SourceCount, ToolName,
+    },
     classify::Work,
     lists::{Ban, BanFilter, ListFilter, Listed},
     sender::Sender,

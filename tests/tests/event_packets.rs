@@ -138,7 +138,8 @@ fn behaviours_blocks_and_their_ends_are_reported() {
     rules.escalation.length = 60 * SECOND;
     rules = rules.with_uses();
     rules.uses |= Rules::SET_CLOCK;
-    let mut program = Program::load_as(Policy::new("nothing", "5060-5100").with_rules(rules), false);
+    let mut program =
+        Program::load_as(Policy::new("nothing", "5060-5100").with_rules(rules), false);
 
     program.set_clock(100 * SECOND);
     let kinds = |program: &Program| -> Vec<_> {

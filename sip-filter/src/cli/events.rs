@@ -1,22 +1,31 @@
 //! `events`: what the filter reports as it happens.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    collections::HashMap,
+    io::{BufRead as _, BufReader, Write},
     os::unix::net::UnixStream,
+    path::Path,
+    thread,
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
-use sip_filter_common::abi;
-use tokio::{runtime, time};
+use anyhow::{Result, bail};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::Global;
 use crate::{
     events::{Event, socket},
-    kernel::{Filter, Instance, ReportStream, Reports},
+    kernel::{Filter, Instance},
     output,
 };
 
+/// Each process converts the kernel's time by itself: so near each other are those of one event.
+const SAME: SignedDuration = SignedDuration::from_millis(20);
+/// How long two that give events may overlap.
+const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
+/// How many events are remembered at least.
+const REMEMBERED: usize = 8192;
 /// How often to look whether the filter is still there, and whether a `run` has begun to read.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
 
@@ -31,7 +40,8 @@ const LOOKED_EVERY: Duration = Duration::from_secs(1);
 /// 4,096 sources.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Changes nothing. Two that follow a filter which no `run` watches share its events between them.
+Changes nothing. Where no `run` watches the filter, of several events of one source in one second
+the last one is followed.
 
 A CPU reports at most 32 events a second, and twice as many of blocked sources: `status` says how many
 there were, and how many more there would have been.
@@ -49,16 +59,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let instance = global.instance()?;
-    let mut is_first = true;
+    let mut printer = Printer::default();
     loop {
         let goes_on = match socket::connect(&global.state, instance.name())? {
-            Some(stream) => of_run(stream, args.follow, is_first)?,
-            None => of_kernel(&instance, global, args.follow, is_first)?,
+            Some(stream) => printer.of_run(stream, args.follow)?,
+            None => printer.of_kernel(&instance, &global.state, args.follow)?,
         };
         if !args.follow || !goes_on {
             return Ok(());
         }
-        is_first = false;
         if !instance.dir().exists() {
             bail!(
                 "the filter {} was detached; nothing more is reported",
@@ -68,79 +77,90 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     }
 }
 
-/// Prints what a `run` gives: the last ones, where it is the first time, and if that is asked for those
-/// that come until it ends. Whether there is anybody to print for.
-fn of_run(stream: UnixStream, follow: bool, is_first: bool) -> Result<bool> {
-    let mut is_past = true;
-    for line in BufReader::new(stream).lines() {
-        // A `run` that was killed leaves half a line, or none.
-        let Ok(line) = line else {
-            break;
-        };
-        if line.is_empty() {
-            if !follow {
-                break;
-            }
-            is_past = false;
-        } else if (is_first || !is_past) && !output::goes_on(|out| writeln!(out, "{line}"))? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Prints events, each once, whoever gives them.
+#[derive(Default)]
+struct Printer {
+    /// By source and what has happened, when that was last.
+    printed: HashMap<(String, String), Timestamp>,
+    /// When the newest one was.
+    newest: Option<Timestamp>,
 }
 
-/// Prints what the kernel has for whoever reads it: the last ones, where it is the first time, and if
-/// that is asked for those that come until a `run` reads them. Whether there is anybody to print for.
-fn of_kernel(instance: &Instance, global: &Global, follow: bool, is_first: bool) -> Result<bool> {
-    let filter = Filter::open(instance)?;
-    let mut past = 0;
-    if is_first {
-        let reports = filter.last_reports()?;
-        past = reports.last().map_or(0, |report| report.at);
-        if !print(&Event::in_words(&filter, &reports)?)? {
-            return Ok(false);
-        }
-    }
-    if !follow {
-        return Ok(true);
-    }
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("cannot wait for events")?;
-    runtime.block_on(async {
-        let mut stream = Reports::open(instance)?.into_stream()?;
-        while let Some(mut reports) = next(&mut stream, instance, global).await? {
-            reports.retain(|report| report.at > past);
-            if !print(&Event::in_words(&filter, &reports)?)? {
+impl Printer {
+    /// Prints what a `run` gives: the last ones, and if that is asked for those that come until it ends.
+    /// Whether there is anybody to print for.
+    fn of_run(&mut self, stream: UnixStream, follow: bool) -> Result<bool> {
+        for line in BufReader::new(stream).lines() {
+            // A `run` that was killed leaves half a line, or none.
+            let Ok(line) = line else {
+                break;
+            };
+            if line.is_empty() {
+                if !follow {
+                    break;
+                }
+            } else if let Ok(event) = serde_json::from_str(&line)
+                && self.is_new(&event)
+                && !output::goes_on(|out| writeln!(out, "{line}"))?
+            {
                 return Ok(false);
             }
         }
         Ok(true)
-    })
-}
+    }
 
-/// What comes next; none where somebody else reads from now on, or the filter is gone.
-async fn next(
-    stream: &mut ReportStream,
-    instance: &Instance,
-    global: &Global,
-) -> Result<Option<Vec<abi::Event>>> {
-    loop {
-        if let Ok(reports) = time::timeout(LOOKED_EVERY, stream.next()).await {
-            return reports.map(Some);
-        }
-        if !instance.dir().exists() || socket::connect(&global.state, instance.name())?.is_some() {
-            return Ok(None);
+    /// Prints what the kernel remembers, and if that is asked for what it remembers anew until a `run`
+    /// reads its reports. Whether there is anybody to print for.
+    ///
+    /// It takes nothing away from a `run`, which may begin at any moment.
+    fn of_kernel(&mut self, instance: &Instance, state: &Path, follow: bool) -> Result<bool> {
+        let filter = Filter::open(instance)?;
+        let mut known = HashMap::new();
+        loop {
+            let mut reports = filter.last_reports()?;
+            reports.retain(|it| {
+                let report = Some((it.at, it.what));
+                known.insert(it.source, (it.at, it.what)) != report
+            });
+            let mut lines = Vec::new();
+            for event in Event::in_words(&filter, &reports)? {
+                let line = serde_json::to_string(&event)?;
+                if self.is_new(&serde_json::from_str(&line)?) {
+                    lines.push(line);
+                }
+            }
+            let print = |out: &mut dyn Write| lines.iter().try_for_each(|it| writeln!(out, "{it}"));
+            if !output::goes_on(print)? {
+                return Ok(false);
+            }
+            if !follow {
+                return Ok(true);
+            }
+            thread::sleep(LOOKED_EVERY);
+            if !instance.dir().exists() || socket::connect(state, instance.name())?.is_some() {
+                return Ok(true);
+            }
         }
     }
-}
 
-/// Prints events; whether there is anybody to print for.
-fn print(events: &[Event]) -> Result<bool> {
-    output::goes_on(|out| {
-        for event in events {
-            serde_json::to_writer(&mut *out, event)?;
-            out.write_all(b"\n")?;
+    /// Whether an event was not printed yet.
+    fn is_new(&mut self, event: &Value) -> bool {
+        let word = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        let Ok(time) = word("time").parse::<Timestamp>() else {
+            // Not an event, but what is said of events.
+            return true;
+        };
+        // What is older than what was printed was there before, and is not what comes.
+        if self.newest.is_some_and(|newest| time + OVERLAP < newest) {
+            return false;
         }
-        Ok(())
-    })
+        self.newest = self.newest.max(Some(time));
+        let before = self.printed.insert((word("source"), word("event")), time);
+        if self.printed.len() > REMEMBERED {
+            let newest = self.newest;
+            self.printed
+                .retain(|_, time| newest.is_none_or(|newest| *time + OVERLAP >= newest));
+        }
+        before.is_none_or(|before| time.duration_since(before).abs() > SAME)
+    }
 }

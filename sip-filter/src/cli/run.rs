@@ -335,14 +335,13 @@ async fn forward(logger: Option<Logger>) {
 /// reason to stop filtering.
 async fn report(instance: &Instance, filter: &Filter, feed: &Feed, file: Option<&Path>) {
     let reported = async {
-        let reports = Reports::open(instance)?;
+        let mut reports = Reports::open(instance)?;
         // What happened before this process began.
         let before = filter.last_reports()?;
         let past = before.last().map_or(0, |report| report.at);
         for event in Event::in_words(filter, &before)? {
             feed.push(event);
         }
-        let mut reports = reports.into_stream()?;
         loop {
             let mut reports = reports.next().await?;
             reports.retain(|report| report.at > past);

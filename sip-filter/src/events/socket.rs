@@ -44,7 +44,7 @@ impl Socket {
         let listen = || -> io::Result<UnixListener> {
             fs::create_dir_all(state)?;
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => UnixListener::bind(&path),
             }
         };

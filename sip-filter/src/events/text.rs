@@ -87,7 +87,10 @@ mod tests {
             (&b"friendly-scanner"[..], "friendly-scanner"),
             ("Telefon Gerät ☎".as_bytes(), "Telefon Gerät ☎"),
             (b"\x1b[2Jx\x07", "\\u{1b}[2Jx\\u{7}"),
-            ("a\u{202e}b\u{200b}\u{9b}31m".as_bytes(), "a\\u{202e}b\\u{200b}\\u{9b}31m"),
+            (
+                "a\u{202e}b\u{200b}\u{9b}31m".as_bytes(),
+                "a\\u{202e}b\\u{200b}\\u{9b}31m",
+            ),
             (b"\xff\xc3", "\\xff\\xc3"),
             (b"a\tb", "a\\u{9}b"),
         ] {
@@ -98,7 +101,10 @@ mod tests {
     #[test]
     fn a_user_agent_stands_in_the_header() {
         for (text, expected) in [
-            ("OPTIONS x SIP/2.0\r\nuser-agent \t: a b \r\n\r\n", Some("a b")),
+            (
+                "OPTIONS x SIP/2.0\r\nuser-agent \t: a b \r\n\r\n",
+                Some("a b"),
+            ),
             ("OPTIONS x SIP/2.0\nVia: y\nUSER-AGENT:z", Some("z")),
             ("OPTIONS x SIP/2.0\r\n\r\nUser-Agent: body", None),
             ("User-Agent: start line", None),

@@ -10,57 +10,25 @@ use tokio::io::{Interest, unix::AsyncFd};
 use super::Instance;
 
 /// The reports of a filter.
-pub struct Reports(RingBuf<MapData>);
+pub struct Reports(AsyncFd<RingBuf<MapData>>);
 
 impl Reports {
     /// Those that nobody has read yet.
     ///
     /// # Errors
     ///
-    /// When the pin cannot be opened.
+    /// When the pin cannot be opened, or outside a runtime.
     pub fn open(instance: &Instance) -> Result<Self> {
         let path = instance.map(map::EVENTS);
         let map = MapData::from_pin(&path)
             .with_context(|| format!("cannot open the pin {}", path.display()))?;
         let ring = RingBuf::try_from(Map::RingBuf(map)).context("cannot read events")?;
-        Ok(Self(ring))
-    }
-
-    /// Takes those that are there.
-    pub fn take(&mut self) -> Vec<Event> {
-        let mut reports = Vec::new();
-        while let Some(item) = self.0.next() {
-            if item.len() == size_of::<Event>() {
-                // SAFETY: as long as an event, of which every bit pattern is one.
-                reports.push(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
-            }
-        }
-        reports
-    }
-
-    /// The same, for a process that does other things while there are none.
-    ///
-    /// # Errors
-    ///
-    /// Outside a runtime.
-    pub fn into_stream(self) -> Result<ReportStream> {
         // SAFETY: the ring owns its descriptor, gives the same one each time, and lives as long as the
         // registration.
-        let ring = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
-        Ok(ReportStream(ring.context("cannot wait for events")?))
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
+        Ok(Self(ring.context("cannot wait for events")?))
     }
-}
 
-impl std::os::fd::AsRawFd for Reports {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.0.as_raw_fd()
-    }
-}
-
-/// Reports as they come.
-pub struct ReportStream(AsyncFd<Reports>);
-
-impl ReportStream {
     /// Waits until there are some, and takes them.
     ///
     /// # Errors
@@ -70,7 +38,13 @@ impl ReportStream {
         loop {
             let mut ready = self.0.readable_mut().await;
             let ready = ready.as_mut().map_err(|error| anyhow::anyhow!("{error}"))?;
-            let reports = ready.get_inner_mut().take();
+            let mut reports = Vec::new();
+            while let Some(item) = ready.get_inner_mut().next() {
+                if item.len() == size_of::<Event>() {
+                    // SAFETY: as long as an event, of which every bit pattern is one.
+                    reports.push(unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+                }
+            }
             ready.clear_ready();
             if !reports.is_empty() {
                 return Ok(reports);

@@ -14,8 +14,8 @@ use aya::{
 };
 use sip_filter_common::{
     abi::{
-        Address, Counts, Event, EventCounts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings, SignatureNumber,
-        SourceCount, ToolCount, ToolCounts, ToolName, Totals, map,
+        Address, Counts, Event, EventCounts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings,
+        SignatureNumber, SourceCount, ToolCount, ToolCounts, ToolName, Totals, map,
     },
     lists::Ban,
     rules::Behaviour,

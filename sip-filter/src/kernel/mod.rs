@@ -20,7 +20,7 @@ mod watch;
 
 pub use attach::{Again, Attached, attach, attach_again, detach, forget_dead_links, links};
 pub use condition::{Attachment, Condition, Fill, Other, Program};
-pub use events::{ReportStream, Reports};
+pub use events::Reports;
 pub use filter::Filter;
 pub use instance::{Instance, instances};
 pub use interface::{AttachedMode, Interface, index_of, is_up, name_of};

@@ -9,8 +9,8 @@ use sip_filter_common::verdict::Reason;
 
 use super::Terminal;
 use crate::stats::{
-    Attachment, Cell, Column, Condition, Events, Other, PACKETS, Rate, Row, Section, Snapshot, Status,
-    Totals, WallTime,
+    Attachment, Cell, Column, Condition, Events, Other, PACKETS, Rate, Row, Section, Snapshot,
+    Status, Totals, WallTime,
 };
 
 /// How many sources the overview shows unless the operator says otherwise.

@@ -29,7 +29,13 @@ use initramfs::Task;
 use kernel::{Fetched, KERNELS, Kernel};
 
 /// The test binaries of the tests package that need nothing but a kernel.
-const TEST_BINARIES: [&str; 4] = ["kernel_packets", "list_packets", "corpus", "policy"];
+const TEST_BINARIES: [&str; 5] = [
+    "kernel_packets",
+    "list_packets",
+    "event_packets",
+    "corpus",
+    "policy",
+];
 
 /// Folders that tests read at run time, as they stand in the checkout.
 const TEST_FOLDERS: [&str; 1] = ["tests/corpus"];
