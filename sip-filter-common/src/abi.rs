@@ -1,4 +1,4 @@
-//! What crosses the boundary between the XDP program and its loader: map names, keys,
+//! What crosses the boundary between the programs in the kernel and their loader: map names, keys,
 //! values and the globals set at load time, each declared here once.
 //!
 //! All numbers are in the host's byte order unless said otherwise. Every type is
@@ -18,8 +18,10 @@ use crate::{
 /// the maps.
 pub const VERSION: u32 = 5;
 
-/// The XDP program's name in the object.
+/// The XDP program's name in the object; the names of others begin with it.
 pub const PROGRAM: &str = "sip_filter";
+/// The name of the program for tcx.
+pub const TCX_PROGRAM: &str = "sip_filter_tcx";
 
 /// Names of the maps, which are their pins' file names too.
 pub mod map {

@@ -1,7 +1,7 @@
 //! Bounds-checked reads of a frame's headers, wherever its bytes are.
 //!
-//! [`packet`](crate::packet) sees a frame through [`Frame`] alone. The XDP program implements it
-//! over packet memory, with the checks that the verifier asks for; [`SliceFrame`] is the host's.
+//! [`packet`](crate::packet) sees a frame through [`Frame`] alone. The program in the kernel implements
+//! it over packet memory, with the checks that the verifier asks for; [`SliceFrame`] is the host's.
 
 use crate::payload::{Payload, SlicePayload};
 
@@ -22,6 +22,12 @@ pub trait Frame {
     /// Asked this way round because the difference of two packet pointers is a number only for
     /// programs loaded with CAP_PERFMON.
     fn holds(&self, length: usize) -> bool;
+
+    /// How many bytes of VLAN tags were taken out of the frame on its way here: the network stack
+    /// keeps the outermost tag beside it.
+    fn taken_out(&self) -> usize {
+        0
+    }
 
     /// The same offset, as one that the verifier takes for any up to [`MAX_HEADERS`].
     fn forget(&self, offset: usize) -> usize;

@@ -20,6 +20,8 @@ use crate::{
 
 /// How many VLAN tags are read: 802.1Q and 802.1ad, in any order.
 const MAX_VLAN_TAGS: usize = 4;
+/// The length of a tag, in bytes (IEEE 802.1Q).
+pub const VLAN_TAG: usize = 4;
 /// How many IPv6 extension headers are read.
 const MAX_EXTENSIONS: usize = 8;
 
@@ -63,8 +65,8 @@ pub struct Datagram<P> {
     pub destination: Address,
     /// The destination port, in host byte order.
     pub port: u16,
-    /// The length of the frame in bytes, up to the network packet's end: padding that Ethernet
-    /// adds to short packets is not counted.
+    /// The length of the frame in bytes, as it was on the wire, up to the network packet's end:
+    /// padding that Ethernet adds to short packets is not counted.
     pub length: usize,
     /// What the datagram carries.
     pub payload: P,
@@ -171,7 +173,7 @@ impl Udp {
             source,
             destination,
             port,
-            length: end,
+            length: end + frame.taken_out(),
             payload,
         })
     }
@@ -211,9 +213,10 @@ fn ethernet(frame: &impl Frame) -> Result<Network, Packet> {
         // From an offset that the verifier does not know, so that it learns the same of the
         // frame's start however many tags there are.
         ether_type = read(frame.forget(offset + 2))?;
-        offset += 4;
+        offset += VLAN_TAG;
     }
-    if is_vlan(ether_type) {
+    const MOST: usize = EthHdr::LEN + MAX_VLAN_TAGS * VLAN_TAG;
+    if is_vlan(ether_type) || offset + frame.taken_out() > MOST {
         return Err(Packet::Unreadable);
     }
     // Five places where the network header may begin would be five walks of the verifier

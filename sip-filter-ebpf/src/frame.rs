@@ -1,4 +1,4 @@
-//! The frame as the driver delivers it.
+//! The frame in packet memory.
 
 use core::mem::offset_of;
 
@@ -7,22 +7,28 @@ use sip_filter_common::frame::{Frame, Header, MAX_HEADERS};
 
 use crate::{opaque, payload::PacketPayload};
 
+/// More than the length of any frame, and a power of two less one.
+pub const MAX_FRAME: usize = 0x1_ffff;
+
 /// A frame in packet memory, from its Ethernet header on.
 pub struct PacketFrame {
     start: usize,
     end: usize,
+    /// See [`Frame::taken_out`].
+    taken_out: usize,
     /// Bits that the verifier knows nothing of: see [`opaque::forget`].
     unknown: usize,
 }
 
 impl PacketFrame {
-    /// The frame between two addresses from the XDP context; `None` where it has no whole
-    /// Ethernet header, which no driver delivers.
+    /// The frame between two addresses from the context, out of which VLAN tags of so many bytes
+    /// were taken; `None` where it has no whole Ethernet header, which no driver delivers.
     #[inline(always)]
-    pub fn new(start: usize, end: usize) -> Option<Self> {
+    pub fn new(start: usize, end: usize, taken_out: usize) -> Option<Self> {
         let frame = Self {
             start,
             end,
+            taken_out,
             unknown: 0,
         };
         // The last four bytes of the source address, which nothing here compares with anything.
@@ -68,6 +74,11 @@ impl Frame for PacketFrame {
     #[inline(always)]
     fn holds(&self, length: usize) -> bool {
         self.start + length <= self.end
+    }
+
+    #[inline(always)]
+    fn taken_out(&self) -> usize {
+        self.taken_out
     }
 
     #[inline(always)]

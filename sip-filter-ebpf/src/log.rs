@@ -2,7 +2,7 @@
 //!
 //! aya-log's level is a global: below it the verifier removes the whole call.
 
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::EbpfContext;
 use aya_log_ebpf::info;
 use core::net::Ipv6Addr;
 
@@ -12,7 +12,7 @@ use crate::count::Tally;
 
 /// Logs what became of a datagram and why: in numbers, which the loader turns into words.
 #[inline(always)]
-pub fn verdict(ctx: &XdpContext, sent: &Sent, tally: &Tally) {
+pub fn verdict(ctx: &impl EbpfContext, sent: &Sent, tally: &Tally) {
     info!(
         ctx,
         "{:i} {} {} {} {}",

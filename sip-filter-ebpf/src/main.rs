@@ -1,13 +1,14 @@
-//! The XDP program of sip-filter.
+//! The programs of sip-filter: one for XDP, and one for tcx, where XDP is not to be had.
 //!
 //! One direction, one pass: each step takes what the one before gives and nothing else, and
-//! every inspected datagram leaves through [`count::datagram`].
+//! every inspected datagram leaves through [`count::datagram`]. Both programs are an entry to the
+//! same path.
 
 #![no_std]
 #![no_main]
 #![expect(
     missing_docs,
-    reason = "the `xdp` macro makes an item without documentation"
+    reason = "the macros of programs make items without documentation"
 )]
 #![expect(
     unstable_features,
@@ -17,6 +18,7 @@
 
 mod count;
 mod frame;
+mod ingress;
 mod lists;
 mod log;
 mod maps;
@@ -29,9 +31,12 @@ mod step;
 mod watch;
 
 use aya_ebpf::{
-    bindings::{xdp_action, xdp_md},
-    macros::xdp,
-    programs::XdpContext,
+    bindings::{
+        tcx_action_base::{TCX_DROP, TCX_NEXT},
+        xdp_action,
+    },
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
 };
 use sip_filter_common::{
     classify::{self, Classification},
@@ -41,30 +46,49 @@ use sip_filter_common::{
     verdict::Met,
 };
 
-use crate::{count::Tally, frame::PacketFrame};
+use crate::{count::Tally, ingress::Ingress};
 
-/// Inspects one frame at ingress.
+/// Inspects one frame as the driver delivers it.
 #[xdp]
 pub fn sip_filter(ctx: XdpContext) -> u32 {
-    if let Some(frame) = PacketFrame::new(ctx.data(), ctx.data_end())
-        && let Some(port) = packet::plain_port(&frame)
-        && !policy::may_inspect(port)
-    {
+    if leaves_at_once(&ctx) {
         return xdp_action::XDP_PASS;
     }
-    inspect(ctx.ctx)
+    inspect(ctx)
 }
 
-/// The whole path.
+/// Inspects one packet at ingress of the network stack.
+///
+/// What is not dropped goes on to whatever else is attached there: TCX_PASS would end the look at it.
+#[classifier]
+pub fn sip_filter_tcx(ctx: TcContext) -> i32 {
+    if leaves_at_once(&ctx) {
+        return TCX_NEXT;
+    }
+    ingress::gather(&ctx);
+    match inspect(ctx) {
+        xdp_action::XDP_DROP => TCX_DROP,
+        _ => TCX_NEXT,
+    }
+}
+
+/// Whether it is plain to see that the port is not inspected.
+#[inline(always)]
+fn leaves_at_once(ctx: &impl Ingress) -> bool {
+    let port = ctx.frame().and_then(|frame| packet::plain_port(&frame));
+    matches!(port, Some(port) if !policy::may_inspect(port))
+}
+
+/// The whole path; gives what XDP would be told.
 ///
 /// A function of its own, so that what leaves at once saves no registers: that cost it more than
 /// the look at its port.
 #[inline(never)]
-fn inspect(ctx: *mut xdp_md) -> u32 {
-    // Opaque, so that the frame is found anew: else the verifier would walk all that follows once
+fn inspect<C: Ingress>(ctx: C) -> u32 {
+    // Anew, so that the frame is found anew: else the verifier would walk all that follows once
     // for each thing that the look at the port has taught it of the frame.
-    let ctx = XdpContext::new(opaque::constant(ctx as usize) as *mut xdp_md);
-    let Some(frame) = PacketFrame::new(ctx.data(), ctx.data_end()) else {
+    let ctx = ctx.anew();
+    let Some(frame) = ctx.frame() else {
         return count::unreadable();
     };
     let udp = match packet::parse(&frame) {

@@ -11,16 +11,16 @@ use sip_filter_common::{
     signature::SignatureTable,
 };
 
-use crate::{frame::PacketFrame, opaque, step};
+use crate::{
+    frame::{MAX_FRAME, PacketFrame},
+    opaque, step,
+};
 
 /// A payload begins behind headers of at most [`MAX_HEADERS`] bytes and the UDP header.
 const MAX_PAYLOAD_OFFSET: usize = 2 * (MAX_HEADERS + 1) - 1;
 
 /// A datagram in packet memory.
 pub type Datagram = packet::Datagram<PacketPayload>;
-
-/// More than the length of any frame, and a power of two less one.
-const MAX_FRAME: usize = 0x1_ffff;
 
 /// The same datagram, of which the verifier knows nothing but that it is in reach: else it would
 /// walk what follows once for IPv4 and once for IPv6, once for each number of tags, and so on.

@@ -206,7 +206,7 @@ impl Program {
         let before = self.filter.tool_counts()?;
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
-        let action = self.loaded.program()?.test_run(options)?.return_value;
+        let action = self.loaded.xdp()?.test_run(options)?.return_value;
         let word = match action {
             XDP_DROP => "drop",
             XDP_PASS => "pass",
@@ -275,7 +275,7 @@ fn main() -> Result<()> {
             if at % ROWS_TO_A_YARDSTICK == 0 {
                 empty_ns.push(measure(empty, &nothing, XDP_DROP, arguments.milliseconds)?);
             }
-            let program = program_of(packet).loaded.program()?;
+            let program = program_of(packet).loaded.xdp()?;
             let one = measure(program, &packet.frame, *action, arguments.milliseconds)
                 .with_context(|| packet.name.clone())?;
             ns[at].push(one);
@@ -304,7 +304,7 @@ fn main() -> Result<()> {
             }
             Against::Budget => of_budget = Some(ratio / BUDGET),
         }
-        let program = program_of(packet).loaded.program()?;
+        let program = program_of(packet).loaded.xdp()?;
         rows.push(Row {
             name: packet.name.clone(),
             ns: median(ns[at].clone()),

@@ -9,14 +9,17 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use aya::{TestRun as _, programs::TestRunOptions};
+use aya::{
+    TestRun as _,
+    programs::{ProgramError, ProgramInfo, TestRunOptions, TestRunResult},
+};
 use sip_filter::{
     config::{
         drop::DropList,
         ports::Ports,
         signatures::{Signatures, tool_name},
     },
-    kernel::{Filter, Load, Loaded},
+    kernel::{Filter, Hook, Load, Loaded},
     lists::Lists,
 };
 use sip_filter_common::{
@@ -36,12 +39,18 @@ pub const DROP: u32 = 1;
 /// The frame goes up to the network stack (`XDP_PASS`).
 pub const PASS: u32 = 2;
 
+/// What a program at tcx says of a packet that goes on, and of one that does not (`TCX_NEXT` and
+/// `TCX_DROP` in linux/bpf.h).
+const TCX_NEXT: u32 = -1_i32 as u32;
+const TCX_DROP: u32 = 2;
+
 /// The longest frame that BPF_PROG_TEST_RUN hands over in one piece, in bytes: a page, less the
 /// headroom of XDP and what the kernel keeps at the page's end, which is at most 384.
 pub const LONGEST_FRAME: usize = 4096 - 256 - 384;
 
 /// What `--drop` and `--ports` take, with the built-in signatures.
 pub struct Policy {
+    hook: Hook,
     drop: DropSet,
     ports: Ports,
     signatures: Signatures,
@@ -58,12 +67,25 @@ impl Policy {
     pub fn new(drop: &str, ports: &str) -> Self {
         let DropList(drop) = drop.parse().unwrap_or_else(|error| panic!("{error:#}"));
         Self {
+            hook: Hook::Xdp,
             drop,
             ports: ports.parse().unwrap_or_else(|error| panic!("{error:#}")),
             signatures: Signatures::built_in().unwrap_or_else(|error| panic!("{error:#}")),
             rules: Rules::NONE,
             lists: Lists::EMPTY.clone(),
         }
+    }
+
+    /// The same for a program at this hook, in place of XDP.
+    #[must_use]
+    pub fn at(self, hook: Hook) -> Self {
+        Self { hook, ..self }
+    }
+
+    /// The same with these signatures in place of the built-in ones.
+    #[must_use]
+    pub fn with_signatures(self, signatures: Signatures) -> Self {
+        Self { signatures, ..self }
     }
 
     /// The same with limits, behaviours and escalation.
@@ -93,6 +115,7 @@ impl Policy {
 /// A program that is attached to nothing, with maps of its own.
 pub struct Program {
     loaded: Loaded,
+    hook: Hook,
     filter: Filter,
     drop: DropSet,
     names: Vec<String>,
@@ -115,10 +138,7 @@ impl Program {
     ///
     /// As [`Program::load`].
     pub fn load_with(drop: &str, ports: &str, signatures: Signatures, verbose: bool) -> Self {
-        let policy = Policy {
-            signatures,
-            ..Policy::new(drop, ports)
-        };
+        let policy = Policy::new(drop, ports).with_signatures(signatures);
         Self::load_as(policy, verbose)
     }
 
@@ -147,15 +167,17 @@ impl Program {
             .signatures
             .table(&[])
             .unwrap_or_else(|error| panic!("{error:#}"));
-        let mut loaded = Loaded::unpinned(&Load {
+        let load = Load {
             verbose,
             ..policy.load()
-        })
-        .unwrap_or_else(|error| panic!("cannot load the program: {error:#}"));
+        };
+        let mut loaded = Loaded::unpinned_at(&load, policy.hook)
+            .unwrap_or_else(|error| panic!("cannot load the program: {error:#}"));
         let filter = Filter::of(&mut loaded).unwrap_or_else(|error| panic!("no maps: {error:#}"));
         let name = |name| tool_name(name).unwrap_or_default().to_owned();
         Self {
             loaded,
+            hook: policy.hook,
             filter,
             drop: policy.drop,
             names: names.iter().map(name).collect(),
@@ -175,11 +197,27 @@ impl Program {
     ///
     /// If the kernel does not know the program.
     pub fn verified_instructions(&self) -> Option<u32> {
-        let program = self.loaded.program();
-        let program = program.unwrap_or_else(|error| panic!("no program: {error:#}"));
-        let info = program.info();
+        self.info().verified_instruction_count()
+    }
+
+    fn info(&self) -> ProgramInfo {
+        let info = match self.hook {
+            Hook::Xdp => self.loaded.xdp().map(|program| program.info()),
+            Hook::Tcx => self.loaded.classifier().map(|program| program.info()),
+        };
+        let info = info.unwrap_or_else(|error| panic!("no program: {error:#}"));
         info.unwrap_or_else(|error| panic!("nothing is known of the program: {error:#}"))
-            .verified_instruction_count()
+    }
+
+    fn test_run(&self, options: TestRunOptions<'_>) -> Result<TestRunResult, ProgramError> {
+        let result = match self.hook {
+            Hook::Xdp => self.loaded.xdp().map(|program| program.test_run(options)),
+            Hook::Tcx => {
+                let program = self.loaded.classifier();
+                program.map(|program| program.test_run(options))
+            }
+        };
+        result.unwrap_or_else(|error| panic!("no program: {error:#}"))
     }
 
     /// The numbers of its maps in the kernel.
@@ -188,15 +226,22 @@ impl Program {
     ///
     /// If the kernel does not say.
     pub fn map_ids(&self) -> Vec<u32> {
-        let program = self
-            .loaded
-            .program()
-            .unwrap_or_else(|error| panic!("no program: {error:#}"));
-        let ids = program.info().and_then(|info| info.map_ids());
-        match ids {
+        match self.info().map_ids() {
             Ok(Some(ids)) => ids,
             other => panic!("the kernel does not say which maps the program has: {other:?}"),
         }
+    }
+
+    /// Whether BPF_PROG_TEST_RUN makes what the program sees of so short a frame: no socket buffer of
+    /// one whose IP header is not whole, on newer kernels.
+    pub fn takes(&self, frame: &[u8]) -> bool {
+        const ETHERNET: usize = 14;
+        let shortest = match frame.get(ETHERNET - 2..ETHERNET) {
+            Some([0x08, 0x00]) => ETHERNET + 20,
+            Some([0x86, 0xdd]) => ETHERNET + 40,
+            _ => ETHERNET + 1,
+        };
+        self.hook == Hook::Xdp || frame.len() >= shortest
     }
 
     /// Hands over a frame once; what is to happen to it, [`PASS`] or [`DROP`].
@@ -225,18 +270,20 @@ impl Program {
     ///
     /// As [`Program::run`].
     pub fn repeat(&self, frame: &[u8], times: u32) -> u32 {
-        let program = self
-            .loaded
-            .program()
-            .unwrap_or_else(|error| panic!("no program: {error:#}"));
-        let result = program.test_run(TestRunOptions {
+        let result = self.test_run(TestRunOptions {
             data_in: Some(frame),
             repeat: times,
             ..TestRunOptions::new()
         });
-        match result {
+        let action = match result {
             Ok(result) => result.return_value,
             Err(error) => panic!("a frame of {} bytes: {error:?}", frame.len()),
+        };
+        match (self.hook, action) {
+            (Hook::Xdp, action) => action,
+            (Hook::Tcx, TCX_NEXT) => PASS,
+            (Hook::Tcx, TCX_DROP) => DROP,
+            (Hook::Tcx, action) => panic!("the program at tcx says {action}"),
         }
     }
 

@@ -141,7 +141,7 @@ fn an_interface_with_another_program_is_left_to_it() {
     let id = program.to_string();
     for mode in ["auto", "native", "skb"] {
         let refused = filter.attempt(&format!("attach -i {FILTERED} --mode {mode}"));
-        assert_failed(&refused, &[FILTERED, &id, "empty"]);
+        assert_failed(&refused, &[FILTERED, &id, "empty", "--mode tcx"]);
         assert_eq!(
             link.server.xdp_program(FILTERED),
             Some(program),

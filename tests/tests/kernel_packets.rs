@@ -11,6 +11,7 @@ use std::{
 
 use sip_filter::{
     config::signatures::Signatures,
+    kernel::Hook,
     replay::{Engine, Host, Kernel},
     stats::{Clock, Snapshot, WallTime},
 };
@@ -128,7 +129,7 @@ fn row(what: impl Into<String>, frame: Vec<u8>, expected: Expected) -> Row {
 fn hold(program: &Program, rows: &[Row]) {
     assert!(!rows.is_empty(), "an empty table proves nothing");
     let mut before = program.counts();
-    for row in rows {
+    for row in rows.iter().filter(|row| program.takes(&row.frame)) {
         let action = program.run(&row.frame);
         let after = program.counts();
         Added::between(&before, &after, row, program).is_as_expected(row, program, action);
@@ -274,31 +275,88 @@ impl Added {
 
 // --- Loading -------------------------------------------------------------------------------
 
+/// A test for each hook, of what both programs do alike.
+macro_rules! at_each_hook {
+    ($($test:ident)*) => {
+        mod at_xdp {
+            use super::*;
+            $(#[test] fn $test() { super::$test(Hook::Xdp) })*
+        }
+        mod at_tcx {
+            use super::*;
+            $(#[test] fn $test() { super::$test(Hook::Tcx) })*
+        }
+    };
+}
+
+at_each_hook! {
+    the_verifier_takes_the_program
+    the_probe_is_found_behind_every_shape_of_headers
+    a_readable_frame_that_is_cut_off_anywhere_passes_as_unreadable
+    what_contradicts_itself_passes_as_unreadable
+    what_is_no_udp_to_an_inspected_port_is_not_counted
+    the_destination_port_decides_and_not_the_source_port
+    the_first_fragment_is_inspected_and_the_later_ones_are_counted
+    the_payload_ends_where_udp_says
+    padding_is_neither_payload_nor_counted
+    on_any_port_what_starts_like_sip_is_inspected_and_nothing_else
+    on_a_listed_port_everything_is_inspected_beside_any
+    the_first_rule_that_matches_gives_the_verdict
+    kernel_and_host_agree_on_every_message_cut_off_anywhere
+    kernel_and_host_agree_on_a_user_agent_at_every_offset
+    kernel_and_host_agree_on_messages_with_anything_changed
+    kernel_and_host_agree_on_what_a_value_contains_at_every_offset
+    kernel_and_host_agree_on_what_values_contain_where_anything_is_changed
+    frames_with_anything_changed_in_their_headers_are_counted_once_at_most
+}
+
+/// So many random frames; fewer at tcx, where the same code was only compiled again.
+const fn many(hook: Hook, frames: usize) -> usize {
+    match hook {
+        Hook::Xdp => frames,
+        Hook::Tcx => frames / 5,
+    }
+}
+
+/// The program at this hook, with what `--drop` and `--ports` take.
+fn program(hook: Hook, drop: &str, ports: &str) -> Program {
+    Program::load_as(Policy::new(drop, ports).at(hook), false)
+}
+
 /// Says how far from its limits the verifier stays, which is different in each kernel.
-#[test]
-fn the_verifier_takes_the_program() {
-    for (what, load) in [
-        ("as it runs", Program::load as fn(&str, &str) -> Program),
-        ("with -v", Program::load_logging),
-        ("looking for what values contain", |drop, ports| {
-            Program::load_with(drop, ports, contained(), false)
-        }),
-        ("looking for it with -v", |drop, ports| {
-            Program::load_with(drop, ports, contained(), true)
-        }),
-        ("telling scans by behaviour", |drop, ports| {
-            let mut rules = Rules::NONE;
-            rules.uses |= Rules::BEHAVIOURS;
-            Program::load_as(Policy::new(drop, ports).with_rules(rules), false)
-        }),
+fn the_verifier_takes_the_program(hook: Hook) {
+    let policy = || Policy::new("scanners,options,malformed", "any,5060-5100,6060").at(hook);
+    let mut behaviours = Rules::NONE;
+    behaviours.uses |= Rules::BEHAVIOURS;
+    for (what, policy, verbose) in [
+        ("as it runs", policy(), false),
+        ("with -v", policy(), true),
+        (
+            "looking for what values contain",
+            policy().with_signatures(contained()),
+            false,
+        ),
+        (
+            "looking for it with -v",
+            policy().with_signatures(contained()),
+            true,
+        ),
+        (
+            "telling scans by behaviour",
+            policy().with_rules(behaviours),
+            false,
+        ),
     ] {
         let started = Instant::now();
-        let program = load("scanners,options,malformed", "any,5060-5100,6060");
+        let program = Program::load_as(policy, verbose);
         let verified = match program.verified_instructions() {
             Some(number) => format!("{number} instructions verified"),
             None => "this kernel does not count what it verifies (5.16 and later do)".into(),
         };
-        println!("{what}: loaded in {:.1?}, {verified}", started.elapsed());
+        println!(
+            "{hook:?}, {what}: loaded in {:.1?}, {verified}",
+            started.elapsed()
+        );
     }
 }
 
@@ -456,17 +514,15 @@ fn readable() -> Vec<Row> {
     rows
 }
 
-#[test]
-fn the_probe_is_found_behind_every_shape_of_headers() {
-    let program = Program::load("scanners", PORTS);
+fn the_probe_is_found_behind_every_shape_of_headers(hook: Hook) {
+    let program = program(hook, "scanners", PORTS);
     hold(&program, &readable());
 }
 
-#[test]
-fn a_readable_frame_that_is_cut_off_anywhere_passes_as_unreadable() {
-    let program = Program::load("scanners,options,malformed", PORTS);
+fn a_readable_frame_that_is_cut_off_anywhere_passes_as_unreadable(hook: Hook) {
+    let program = program(hook, "scanners,options,malformed", PORTS);
     for Row { what, frame, .. } in readable() {
-        for length in ETHERNET..frame.len() {
+        for length in (ETHERNET..frame.len()).filter(|length| program.takes(&frame[..*length])) {
             let before = program.totals();
             let action = program.run(&frame[..length]);
             let (counted, _) = Counted::between(&before, &program.totals());
@@ -476,8 +532,7 @@ fn a_readable_frame_that_is_cut_off_anywhere_passes_as_unreadable() {
     }
 }
 
-#[test]
-fn what_contradicts_itself_passes_as_unreadable() {
+fn what_contradicts_itself_passes_as_unreadable(hook: Hook) {
     let mut rows = Vec::new();
     let mut add = |what: &str, frame: Vec<u8>| rows.push(row(what, frame, Expected::Unreadable));
 
@@ -595,11 +650,10 @@ fn what_contradicts_itself_passes_as_unreadable() {
             .udp_length(u16::MAX)
             .bytes(),
     );
-    hold(&Program::load("scanners,options,malformed", PORTS), &rows);
+    hold(&program(hook, "scanners,options,malformed", PORTS), &rows);
 }
 
-#[test]
-fn what_is_no_udp_to_an_inspected_port_is_not_counted() {
+fn what_is_no_udp_to_an_inspected_port_is_not_counted(hook: Hook) {
     let mut rows = Vec::new();
     let mut add = |what: &str, frame: Vec<u8>| rows.push(row(what, frame, Expected::Nowhere));
     add("ARP", Frame::arp(Ipv4Addr::new(192, 0, 2, 10)));
@@ -665,11 +719,10 @@ fn what_is_no_udp_to_an_inspected_port_is_not_counted() {
         "an answer from port 5060",
         ipv4().from_port(5060).port(49152).bytes(),
     );
-    hold(&Program::load("scanners,options,malformed", PORTS), &rows);
+    hold(&program(hook, "scanners,options,malformed", PORTS), &rows);
 }
 
-#[test]
-fn the_destination_port_decides_and_not_the_source_port() {
+fn the_destination_port_decides_and_not_the_source_port(hook: Hook) {
     let mut rows = Vec::new();
     for port in [5060, 5061, 5063, 5064, 5099, 5100, 6060] {
         for from_port in [0, 53, 5060, 49152, 65535] {
@@ -682,11 +735,10 @@ fn the_destination_port_decides_and_not_the_source_port() {
             rows.push(row(format!("from {from_port} to {port}"), frame, expected));
         }
     }
-    hold(&Program::load("scanners", PORTS), &rows);
+    hold(&program(hook, "scanners", PORTS), &rows);
 }
 
-#[test]
-fn the_first_fragment_is_inspected_and_the_later_ones_are_counted() {
+fn the_first_fragment_is_inspected_and_the_later_ones_are_counted(hook: Hook) {
     let mut rows = Vec::new();
     // Before it the User-Agent is not complete; what it holds is enough for the method.
     let [early, late] = [24, 360];
@@ -758,11 +810,10 @@ fn the_first_fragment_is_inspected_and_the_later_ones_are_counted() {
     ] {
         rows.push(row(what, frame.bytes(), Expected::Nowhere));
     }
-    hold(&Program::load("scanners", PORTS), &rows);
+    hold(&program(hook, "scanners", PORTS), &rows);
 }
 
-#[test]
-fn the_payload_ends_where_udp_says() {
+fn the_payload_ends_where_udp_says(hook: Hook) {
     let rest = messages::SVMAP;
     let mut rows = Vec::new();
     for (what, held, class) in [
@@ -791,11 +842,10 @@ fn the_payload_ends_where_udp_says() {
             rows.push(row(format!("{what} over {family}"), frame, expected));
         }
     }
-    hold(&Program::load("scanners", PORTS), &rows);
+    hold(&program(hook, "scanners", PORTS), &rows);
 }
 
-#[test]
-fn padding_is_neither_payload_nor_counted() {
+fn padding_is_neither_payload_nor_counted(hook: Hook) {
     let mut rows = Vec::new();
     for (what, payload, class) in [
         ("nothing", &b""[..], MessageClass::Keepalive),
@@ -831,11 +881,10 @@ fn padding_is_neither_payload_nor_counted() {
         ipv4().padded_to(probe + 20).bytes(),
         dropped_probe(FROM_IPV4, probe),
     ));
-    hold(&Program::load("scanners", PORTS), &rows);
+    hold(&program(hook, "scanners", PORTS), &rows);
 }
 
-#[test]
-fn on_any_port_what_starts_like_sip_is_inspected_and_nothing_else() {
+fn on_any_port_what_starts_like_sip_is_inspected_and_nothing_else(hook: Hook) {
     let mut rows = Vec::new();
     for (what, payload, class, tool) in [
         (
@@ -906,11 +955,10 @@ fn on_any_port_what_starts_like_sip_is_inspected_and_nothing_else() {
             rows.push(row(format!("{what} to {port}"), frame, Expected::Nowhere));
         }
     }
-    hold(&Program::load("scanners", "any"), &rows);
+    hold(&program(hook, "scanners", "any"), &rows);
 }
 
-#[test]
-fn on_a_listed_port_everything_is_inspected_beside_any() {
+fn on_a_listed_port_everything_is_inspected_beside_any(hook: Hook) {
     let mut rows = Vec::new();
     for (what, payload, class) in [
         ("DNS", messages::DNS, MessageClass::Malformed),
@@ -927,13 +975,12 @@ fn on_a_listed_port_everything_is_inspected_beside_any() {
         let other = ipv4().payload(payload).port(5061).bytes();
         rows.push(row(format!("{what} to 5061"), other, Expected::Nowhere));
     }
-    hold(&Program::load("scanners", "5060,any"), &rows);
+    hold(&program(hook, "scanners", "5060,any"), &rows);
 }
 
 // --- Verdicts ------------------------------------------------------------------------------
 
-#[test]
-fn the_first_rule_that_matches_gives_the_verdict() {
+fn the_first_rule_that_matches_gives_the_verdict(hook: Hook) {
     use Outcome::{Malformed as M, Options as O, Passed as P, Signature as S, WouldSignature as W};
 
     // What arrives, and the tool in it, of a dropping kind or not.
@@ -975,7 +1022,7 @@ fn the_first_rule_that_matches_gives_the_verdict() {
         ),
     ];
     for (drop, outcomes) in verdicts {
-        let program = Program::load(drop, PORTS);
+        let program = program(hook, drop, PORTS);
         let mut rows = Vec::new();
         for ((what, payload, tool), outcome) in packets.into_iter().zip(outcomes) {
             for (family, frame, source) in
@@ -1035,9 +1082,8 @@ fn agree(program: &Program, what: &str, payload: &[u8], frame: &[u8]) {
     );
 }
 
-#[test]
-fn kernel_and_host_agree_on_every_message_cut_off_anywhere() {
-    let program = Program::load("scanners,options,malformed", PORTS);
+fn kernel_and_host_agree_on_every_message_cut_off_anywhere(hook: Hook) {
+    let program = program(hook, "scanners,options,malformed", PORTS);
     for (what, message) in messages::ALL {
         for length in 0..=message.len() {
             let payload = &message[..length];
@@ -1064,9 +1110,8 @@ fn kernel_and_host_agree_on_every_message_cut_off_anywhere() {
     }
 }
 
-#[test]
-fn kernel_and_host_agree_on_a_user_agent_at_every_offset() {
-    let program = Program::load("scanners", PORTS);
+fn kernel_and_host_agree_on_a_user_agent_at_every_offset(hook: Hook) {
+    let program = program(hook, "scanners", PORTS);
     let longest = LONGEST_FRAME - Frame::to("192.0.2.10").overhead();
     let start = "OPTIONS sip:100@192.0.2.10 SIP/2.0\r\nX:";
     let end = "\r\nUser-Agent: friendly-scanner\r\n\r\n";
@@ -1081,13 +1126,12 @@ fn kernel_and_host_agree_on_a_user_agent_at_every_offset() {
     }
 }
 
-#[test]
-fn kernel_and_host_agree_on_messages_with_anything_changed() {
-    const CHANGED: usize = 30_000;
-    let program = Program::load("scanners,options,malformed", PORTS);
+fn kernel_and_host_agree_on_messages_with_anything_changed(hook: Hook) {
+    let many = many(hook, 30_000);
+    let program = program(hook, "scanners,options,malformed", PORTS);
     let longest = LONGEST_FRAME - Frame::to("192.0.2.10").overhead();
     let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
-    for number in 0..CHANGED {
+    for number in 0..many {
         let (what, message) = messages::ALL[number % messages::ALL.len()];
         let mut payload = message.to_vec();
         for _ in 0..1 + random.below(4) {
@@ -1118,9 +1162,9 @@ fn text_of(field: Field) -> String {
     format!("Mark-of-{}", field.name())
 }
 
-#[test]
-fn kernel_and_host_agree_on_what_a_value_contains_at_every_offset() {
-    let program = Program::load_with("scanners", PORTS, contained(), false);
+fn kernel_and_host_agree_on_what_a_value_contains_at_every_offset(hook: Hook) {
+    let policy = Policy::new("scanners", PORTS).with_signatures(contained());
+    let program = Program::load_as(policy.at(hook), false);
     let longest = LONGEST_FRAME - Frame::to("192.0.2.10").overhead();
     for field in Field::ALL {
         let text = text_of(field);
@@ -1157,13 +1201,13 @@ fn kernel_and_host_agree_on_what_a_value_contains_at_every_offset() {
     }
 }
 
-#[test]
-fn kernel_and_host_agree_on_what_values_contain_where_anything_is_changed() {
-    const CHANGED: usize = 10_000;
-    let program = Program::load_with("scanners", PORTS, contained(), false);
+fn kernel_and_host_agree_on_what_values_contain_where_anything_is_changed(hook: Hook) {
+    let many = many(hook, 10_000);
+    let policy = Policy::new("scanners", PORTS).with_signatures(contained());
+    let program = Program::load_as(policy.at(hook), false);
     let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let mut found = 0;
-    for _ in 0..CHANGED {
+    for _ in 0..many {
         let mut text = |field: Field| {
             let other = Field::ALL[random.below(Field::ALL.len())];
             match random.below(8) {
@@ -1191,7 +1235,7 @@ fn kernel_and_host_agree_on_what_values_contain_where_anything_is_changed() {
         found += usize::from(program.host(&payload).tool().is_some());
         agree(&program, "what values contain", &payload, &frame);
     }
-    assert!(found > CHANGED / 4, "only {found} are found");
+    assert!(found > many / 4, "only {found} are found");
 }
 
 /// A readable frame with anything changed in its headers.
@@ -1214,14 +1258,16 @@ fn changed(frames: &[Vec<u8>], number: usize, random: &mut Random) -> Vec<u8> {
 
 /// Whatever the headers say, the verdict fits the counters, and each frame is counted in one
 /// place at most.
-#[test]
-fn frames_with_anything_changed_in_their_headers_are_counted_once_at_most() {
-    const CHANGED: usize = 30_000;
-    let program = Program::load("scanners,options,malformed", "any,5060-5100,6060");
+fn frames_with_anything_changed_in_their_headers_are_counted_once_at_most(hook: Hook) {
+    let many = many(hook, 30_000);
+    let program = program(hook, "scanners,options,malformed", "any,5060-5100,6060");
     let frames: Vec<_> = readable().into_iter().map(|row| row.frame).collect();
     let mut random = Random::new(0x2545_f491_4f6c_dd1d);
-    for number in 0..CHANGED {
+    for number in 0..many {
         let frame = changed(&frames, number, &mut random);
+        if !program.takes(&frame) {
+            continue;
+        }
         let before = program.totals();
         let action = program.run(&frame);
         let (counted, _) = Counted::between(&before, &program.totals());

@@ -26,6 +26,7 @@ Examples:
   sip-filter attach -i eth0                          count, drop nothing
   sip-filter attach -i eth0 -i eth1 --drop scanners  drop what known scanners send
   sip-filter attach -i eth0 --ports any --mode skb   any port, on any driver
+  sip-filter attach -i eth0 --mode tcx               beside another XDP program
   sip-filter attach --config edge.toml               as a configuration file says
   sip-filter attach -i eth1 --name edge              a second filter, with its own counters")]
 pub(super) struct Args {

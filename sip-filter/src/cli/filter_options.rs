@@ -187,6 +187,7 @@ impl Ready {
             Mode::Auto => kernel::Mode::Auto,
             Mode::Native => kernel::Mode::Native,
             Mode::Skb => kernel::Mode::Skb,
+            Mode::Tcx => kernel::Mode::Tcx,
             Mode::Hw => kernel::Mode::Hw,
         }
     }

@@ -13,7 +13,9 @@ use std::{
 use anyhow::Result;
 
 use super::{Global, turn::Turn};
-use crate::kernel::{self, Again, Instance, InterfaceChange, InterfaceState, InterfaceWatch, Mode};
+use crate::kernel::{
+    self, Again, Hook, Instance, InterfaceChange, InterfaceState, InterfaceWatch, Mode,
+};
 
 /// The interfaces of a `run`.
 pub(super) struct Follow {
@@ -21,8 +23,16 @@ pub(super) struct Follow {
     mode: Mode,
     /// What it is attached to, by index.
     links: BTreeMap<u32, Followed>,
-    /// The names of those that are gone, and why one of that name could not be attached.
-    lost: BTreeMap<String, Option<String>>,
+    /// Those that are gone, by name.
+    lost: BTreeMap<String, Lost>,
+}
+
+/// An interface that is gone.
+struct Lost {
+    /// Where the filter was there, and is to be again.
+    hook: Hook,
+    /// Why one of that name could not be attached.
+    failed: Option<String>,
 }
 
 /// An interface that the filter is attached to.
@@ -132,7 +142,7 @@ impl Follow {
             .map(|change| (change.ifindex, &change.name))
             .collect();
         let gone = kernel::forget_dead_links(instance)?;
-        for ifindex in &gone {
+        for (ifindex, hook) in &gone {
             let followed = self.links.remove(ifindex).map(|followed| followed.wanted);
             let Some(name) = followed.or_else(|| told.get(ifindex).map(|name| (*name).clone()))
             else {
@@ -140,7 +150,8 @@ impl Follow {
                 continue;
             };
             log::warn!("{name}: is gone; it is attached again when there is one of that name");
-            self.lost.insert(name, None);
+            let (hook, failed) = (*hook, None);
+            self.lost.insert(name, Lost { hook, failed });
         }
         if !gone.is_empty() && kernel::links(instance)?.is_empty() {
             log::warn!(
@@ -154,11 +165,17 @@ impl Follow {
     /// Attaches those that are there again; gives their names.
     fn find(&mut self, instance: &Instance) -> Vec<String> {
         let mut found = Vec::new();
-        let mode = self.mode;
-        self.lost.retain(|name, failed| {
+        let asked = self.mode;
+        self.lost.retain(|name, Lost { hook, failed }| {
             if kernel::index_of(name).is_err() {
                 return true;
             }
+            // Another command may have attached it elsewhere than `run` does.
+            let mode = match hook {
+                _ if Hook::of(asked) == *hook => asked,
+                Hook::Xdp => Mode::Auto,
+                Hook::Tcx => Mode::Tcx,
+            };
             match kernel::attach_again(instance, name, mode) {
                 Ok(Again { interface, notice }) => {
                     if let Some(notice) = notice {

@@ -17,6 +17,8 @@ pub enum Mode {
     Native,
     /// In the network stack: slower, on any interface
     Skb,
+    /// Behind XDP in the network stack, beside other programs, on any Ethernet interface (Linux 6.6)
+    Tcx,
     /// In the network card
     Hw,
 }
@@ -28,6 +30,7 @@ impl Mode {
             Self::Auto => "auto",
             Self::Native => "native",
             Self::Skb => "skb",
+            Self::Tcx => "tcx",
             Self::Hw => "hw",
         }
     }

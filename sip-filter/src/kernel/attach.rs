@@ -1,18 +1,15 @@
-//! Attaching and detaching: links between the program and interfaces, and their pins.
+//! Attaching and detaching: links between the programs and interfaces, and their pins.
 
 use std::{fs, io, mem, os::fd::AsFd, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
-use aya::programs::{
-    ProgramError, Xdp, XdpMode,
-    links::{FdLink, PinnedLink},
-    loaded_programs,
-    xdp::XdpLink,
-};
-use aya_obj::programs::XdpAttachType;
+use aya::programs::{links::PinnedLink, loaded_programs};
+
+use sip_filter_common::abi;
 
 use super::{
-    Instance, Interface, Load, Loaded, Logger, Mode,
+    Hook, Instance, Interface, Load, Loaded, Logger, Mode,
+    hook::Program,
     interface::{self, AttachedMode, XdpProgram},
     lists, load, preflight, syscall,
 };
@@ -30,8 +27,8 @@ pub struct Attached {
 /// Loads the program, attaches it to the interfaces and pins everything.
 ///
 /// Where the instance is attached already, its maps are adopted and the program is replaced in
-/// place on all of its interfaces, without a packet passing unfiltered between the two. Lists that
-/// have changed are in force with it, not before and not after.
+/// place on all of its interfaces, at XDP and at tcx, without a packet passing unfiltered between the
+/// two. Lists that have changed are in force with it, not before and not after.
 ///
 /// # Errors
 ///
@@ -43,68 +40,94 @@ pub fn attach(
     with: &Load<'_>,
 ) -> Result<Attached> {
     preflight::attach(instance.bpffs())?;
+    let hook = Hook::of(mode);
+    if hook == Hook::Tcx {
+        preflight::tcx()?;
+    }
     let wanted = interfaces
         .iter()
         .map(|name| Ok((name.as_str(), interface::index_of(name)?)))
         .collect::<Result<Vec<_>>>()?;
     for (name, ifindex) in &wanted {
-        check_free(instance, name, *ifindex)?;
+        check_place(instance, name, *ifindex, hook)?;
     }
     forget_dead_links(instance)?;
-    // Its interfaces may be gone for now, while `run` waits for them.
-    let was_attached = !instance.links()?.is_empty() || instance.program().exists();
+    let before = hooks(instance)?;
     instance.create()?;
     let mut undo = Undo {
         instance,
         links: Vec::new(),
-        is_whole: !was_attached,
+        is_whole: before.is_empty(),
         is_armed: true,
     };
 
-    let mut loaded = Loaded::new(with, Some(instance))?;
+    let mut hooks = before;
+    let is_new = |(_, ifindex): &(&str, u32)| !instance.link(*ifindex).exists();
+    if wanted.iter().any(is_new) && !hooks.contains(&hook) {
+        hooks.push(hook);
+    }
+    let mut loaded = Loaded::new(with, Some(instance), &hooks)?;
     let logger = match with.verbose {
         true => Some(Logger::new(&mut loaded.ebpf)?),
         false => None,
     };
     let mut notices = mem::take(&mut loaded.notices);
-    let program = loaded.program_mut()?;
     for (name, ifindex) in &wanted {
         let pin = instance.link(*ifindex);
         if pin.exists() {
             notices.extend(stays(&attached_to(&pin)?, mode));
             continue;
         }
-        if let Some(notice) = attach_one(instance, program, name, *ifindex, mode)? {
-            notices.push(notice);
-        }
+        notices.extend(attach_one(
+            instance,
+            loaded.program_at(hook)?,
+            name,
+            *ifindex,
+            mode,
+        )?);
         undo.links.push(*ifindex);
     }
     loaded.pin_beside(instance)?;
     if loaded.has_new_lists() {
         lists::unsettle(instance)?;
     }
-    pin_beside(loaded.program_mut()?, instance)?;
+    for hook in &hooks {
+        pin_beside(loaded.program_at(*hook)?, &instance.program_beside(*hook))?;
+    }
     // Last, so that what fails before leaves the running program as it is.
-    let program = loaded.program_mut()?;
     for path in instance.links()? {
-        replace(program, &path)?;
+        let hook = syscall::pinned_link(&path)?.hook;
+        replace(loaded.program_at(hook)?, &path)?;
     }
     undo.is_armed = false;
-    let id = program.info()?.id();
     loaded.replace_pinned(instance)?;
-    let (from, to) = (instance.program_beside(), instance.program());
-    fs::rename(&from, &to)
-        .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
+    for hook in hooks {
+        let (from, to) = (instance.program_beside(hook), instance.program(hook));
+        fs::rename(&from, &to)
+            .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
+    }
     // Not before it is true, for another process may ask at any moment.
     loaded.write_settings(with)?;
     Ok(Attached {
         interfaces: wanted
             .iter()
-            .map(|(_, ifindex)| Interface::with_program(*ifindex, id))
-            .collect(),
+            .map(|(_, ifindex)| attached_to(&instance.link(*ifindex)))
+            .collect::<Result<_>>()?,
         notices,
         logger,
     })
+}
+
+/// Where the programs of an instance are: those of its links, and those that are pinned, for its
+/// interfaces may be gone for now, while `run` waits for them.
+fn hooks(instance: &Instance) -> Result<Vec<Hook>> {
+    let links = instance.links()?;
+    let links = links
+        .iter()
+        .map(|pin| Ok(syscall::pinned_link(pin)?.hook))
+        .collect::<Result<Vec<_>>>()?;
+    let is_used = |hook: &Hook| links.contains(hook) || instance.program(*hook).exists();
+    Ok(Hook::ALL.into_iter().filter(is_used).collect())
 }
 
 /// What came of attaching the program in force to one more interface.
@@ -128,11 +151,10 @@ pub fn attach_again(instance: &Instance, name: &str, mode: Mode) -> Result<Again
         let (interface, notice) = (attached_to(&pin)?, None);
         return Ok(Again { interface, notice });
     }
-    check_free(instance, name, ifindex)?;
-    let path = instance.program();
-    let mut program = Xdp::from_pin(&path, XdpAttachType::Interface)
-        .with_context(|| format!("cannot open the pin {}", path.display()))?;
-    let notice = attach_one(instance, &mut program, name, ifindex, mode)?;
+    let hook = Hook::of(mode);
+    check_place(instance, name, ifindex, hook)?;
+    let mut program = hook.pinned(&instance.program(hook))?;
+    let notice = attach_one(instance, &mut *program, name, ifindex, mode)?;
     Ok(Again {
         interface: attached_to(&pin)?,
         notice,
@@ -140,11 +162,10 @@ pub fn attach_again(instance: &Instance, name: &str, mode: Mode) -> Result<Again
 }
 
 /// Pins the program beside the one whose place it will take.
-fn pin_beside(program: &mut Xdp, instance: &Instance) -> Result<()> {
-    let pin = instance.program_beside();
-    remove_pin(&pin)?;
+fn pin_beside(program: &mut dyn Program, pin: &Path) -> Result<()> {
+    remove_pin(pin)?;
     program
-        .pin(&pin)
+        .pin(pin)
         .with_context(|| format!("cannot pin {}", pin.display()))
 }
 
@@ -199,8 +220,7 @@ pub fn detach(instance: &Instance, interfaces: Option<&[String]>) -> Result<Vec<
 
 /// The interface that a pinned link is attached to.
 pub(super) fn attached_to(pin: &Path) -> Result<Interface> {
-    let link = syscall::xdp_link(syscall::open_pin(pin)?.as_fd())?;
-    Ok(Interface::with_program(link.ifindex, link.program))
+    Ok(Interface::of(&syscall::pinned_link(pin)?))
 }
 
 /// Detaches a pinned link and removes its pin.
@@ -231,17 +251,18 @@ pub fn links(instance: &Instance) -> Result<Vec<u32>> {
 }
 
 /// Removes the pins of links whose interface is gone, for nothing can be done with them any more,
-/// and gives the indices that these interfaces had.
+/// and gives the indices that these interfaces had, and where the filter was there.
 ///
 /// # Errors
 ///
 /// When a pin cannot be opened or removed.
-pub fn forget_dead_links(instance: &Instance) -> Result<Vec<u32>> {
+pub fn forget_dead_links(instance: &Instance) -> Result<Vec<(u32, Hook)>> {
     let mut gone = Vec::new();
     for pin in instance.links()? {
-        if !is_alive(&pin)? {
+        let link = syscall::pinned_link(&pin)?;
+        if link.ifindex == 0 {
             remove_pin(&pin)?;
-            gone.extend(Instance::ifindex_of(&pin));
+            gone.extend(Instance::ifindex_of(&pin).map(|ifindex| (ifindex, link.hook)));
         }
     }
     Ok(gone)
@@ -249,7 +270,7 @@ pub fn forget_dead_links(instance: &Instance) -> Result<Vec<u32>> {
 
 /// Whether the interface of a pinned link is still there.
 pub(super) fn is_alive(pin: &Path) -> Result<bool> {
-    Ok(syscall::xdp_link(syscall::open_pin(pin)?.as_fd())?.ifindex != 0)
+    Ok(syscall::pinned_link(pin)?.ifindex != 0)
 }
 
 /// What to say where an interface is attached in another mode than the one asked for.
@@ -258,6 +279,7 @@ fn stays(interface: &Interface, mode: Mode) -> Option<String> {
         Mode::Auto => return None,
         Mode::Native => AttachedMode::Native,
         Mode::Skb => AttachedMode::Skb,
+        Mode::Tcx => AttachedMode::Tcx,
         Mode::Hw => AttachedMode::Hw,
     };
     let Interface { name, mode, .. } = interface;
@@ -266,17 +288,24 @@ fn stays(interface: &Interface, mode: Mode) -> Option<String> {
     })
 }
 
-/// No XDP program but this instance's is on the interface.
-fn check_free(instance: &Instance, name: &str, ifindex: u32) -> Result<()> {
-    let Some(found) = interface::xdp(ifindex)? else {
-        return Ok(());
-    };
+/// There is a place for this instance's program on the interface: it has one there, or nobody's is
+/// in the way.
+fn check_place(instance: &Instance, name: &str, ifindex: u32, hook: Hook) -> Result<()> {
     let pin = instance.link(ifindex);
-    if pin.exists() && syscall::xdp_link(syscall::open_pin(&pin)?.as_fd())?.program == found.program
-    {
+    if pin.exists() && syscall::pinned_link(&pin)?.ifindex == ifindex {
         return Ok(());
     }
-    Err(busy(name, found))
+    match hook {
+        Hook::Xdp => match interface::xdp(ifindex)? {
+            Some(found) => Err(busy(name, found)),
+            None => Ok(()),
+        },
+        Hook::Tcx if interface::is_ethernet(ifindex)? => Ok(()),
+        Hook::Tcx => bail!(
+            "{name}: what arrives there has no Ethernet header, so that tcx mode cannot read it; \
+             use the interface below it"
+        ),
+    }
 }
 
 fn busy(name: &str, XdpProgram { program, mode }: XdpProgram) -> anyhow::Error {
@@ -285,7 +314,7 @@ fn busy(name: &str, XdpProgram { program, mode }: XdpProgram) -> anyhow::Error {
         .find(|info| info.id() == program)
         .and_then(|info| info.name_as_str().map(str::to_owned))
         .unwrap_or_default();
-    if program_name == sip_filter_common::abi::PROGRAM {
+    if program_name.starts_with(abi::PROGRAM) {
         return anyhow!(
             "{name} already runs XDP program {program} '{program_name}' of another instance; \
              take it off with `sip-filter detach --all`, or name that instance with --name"
@@ -296,89 +325,38 @@ fn busy(name: &str, XdpProgram { program, mode }: XdpProgram) -> anyhow::Error {
     } else {
         "xdp"
     };
+    let beside = match preflight::has_tcx() {
+        true => "use --mode tcx, which runs beside it",
+        false => "use another interface",
+    };
     anyhow!(
         "{name} already runs XDP program {program} '{program_name}'; detach that first \
-         (ip link set dev {name} {off} off, or stop what attached it), or use another interface"
+         (ip link set dev {name} {off} off, or stop what attached it), or {beside}"
     )
 }
 
 /// Attaches to one interface and pins the link; what the operator should know, if anything.
 fn attach_one(
     instance: &Instance,
-    program: &mut Xdp,
+    program: &mut dyn Program,
     name: &str,
     ifindex: u32,
     mode: Mode,
 ) -> Result<Option<String>> {
-    let (link, notice) = match mode {
-        Mode::Auto => match link_to(program, ifindex, XdpMode::Driver) {
-            Ok(link) => (link, None),
-            Err(native) => {
-                let native = format!("{:#}", anyhow!(native));
-                let link = link_to(program, ifindex, XdpMode::Skb).map_err(|skb| {
-                    anyhow!(skb).context(format!(
-                        "{name}: neither native ({native}) nor skb mode can be attached"
-                    ))
-                })?;
-                let notice = format!(
-                    "{name}: the driver refuses native mode ({native}); attached in skb mode, \
-                     which costs more for each packet"
-                );
-                (link, Some(notice))
-            }
-        },
-        Mode::Native => (
-            one_mode(program, name, ifindex, XdpMode::Driver, "native")?,
-            None,
-        ),
-        Mode::Skb => (one_mode(program, name, ifindex, XdpMode::Skb, "skb")?, None),
-        Mode::Hw => (
-            one_mode(program, name, ifindex, XdpMode::Hardware, "hw")?,
-            None,
-        ),
-    };
-    let link: FdLink = link
-        .try_into()
-        .context("this kernel has no XDP links; 5.9 or later has")?;
+    let (link, notice) = program.attach(name, ifindex, mode)?;
     let pin = instance.link(ifindex);
     link.pin(&pin)
         .with_context(|| format!("cannot pin {}", pin.display()))?;
     Ok(notice)
 }
 
-fn link_to(program: &mut Xdp, ifindex: u32, mode: XdpMode) -> Result<XdpLink, ProgramError> {
-    let id = program.attach_to_if_index(ifindex, mode)?;
-    program.take_link(id)
-}
-
-fn one_mode(
-    program: &mut Xdp,
-    name: &str,
-    ifindex: u32,
-    mode: XdpMode,
-    word: &str,
-) -> Result<XdpLink> {
-    link_to(program, ifindex, mode).map_err(|error| {
-        let next = match mode {
-            XdpMode::Skb => "",
-            _ => "; use --mode auto, or --mode skb",
-        };
-        anyhow!(error).context(format!("{name}: {word} mode cannot be attached{next}"))
-    })
-}
-
 /// Puts the program in the place of the one that a pinned link leads to.
-fn replace(program: &mut Xdp, pin: &Path) -> Result<()> {
-    let link: FdLink = PinnedLink::from_pin(pin)
-        .with_context(|| format!("cannot open the pin {}", pin.display()))?
-        .into();
-    let link: XdpLink = link.try_into().context("a pinned link is no XDP link")?;
-    let id = program
-        .attach_to_link(link)
-        .with_context(|| format!("cannot replace the program of {}", pin.display()))?;
-    // Held by its pin, not by this process.
-    drop(FdLink::try_from(program.take_link(id)?)?);
-    Ok(())
+fn replace(program: &mut dyn Program, pin: &Path) -> Result<()> {
+    let link = PinnedLink::from_pin(pin)
+        .with_context(|| format!("cannot open the pin {}", pin.display()))?;
+    program
+        .replace(link.into())
+        .with_context(|| format!("cannot replace the program of {}", pin.display()))
 }
 
 /// Takes back a half-finished attach: the links made, and everything where nothing was before.
@@ -398,8 +376,10 @@ impl Drop for Undo<'_> {
         if let Err(error) = load::forget_beside(self.instance) {
             log::error!("{error:#}");
         }
-        if let Err(error) = remove_pin(&self.instance.program_beside()) {
-            log::error!("{error:#}");
+        for hook in Hook::ALL {
+            if let Err(error) = remove_pin(&self.instance.program_beside(hook)) {
+                log::error!("{error:#}");
+            }
         }
         for ifindex in &self.links {
             if let Err(error) = unpin_link(&self.instance.link(*ifindex)) {

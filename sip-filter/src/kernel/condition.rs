@@ -10,13 +10,13 @@ use std::{
 use anyhow::{Context, Result};
 use aya::{
     maps::{MapData, MapType},
-    programs::{ProgramInfo, SchedClassifier, TcAttachType, loaded_programs},
+    programs::{ProgramInfo, loaded_programs},
 };
 use sip_filter_common::abi::map;
 
 use super::{
-    AttachedMode, Instance,
-    interface::{name_of, xdp},
+    AttachedMode, Hook, Instance,
+    interface::{mode_of, name_of, xdp},
     lists, syscall,
 };
 
@@ -111,7 +111,7 @@ impl Condition {
 }
 
 fn attachment(pin: &std::path::Path) -> Result<Attachment> {
-    let link = syscall::xdp_link(syscall::open_pin(pin)?.as_fd())?;
+    let link = syscall::pinned_link(pin)?;
     // A pin is made when its link is.
     let since = fs::metadata(pin).and_then(|pin| pin.modified()).ok();
     let ifindex = match link.ifindex {
@@ -122,44 +122,33 @@ fn attachment(pin: &std::path::Path) -> Result<Attachment> {
         0 => None,
         ifindex => name_of(ifindex),
     };
-    let found = name.as_ref().map(|_| xdp(ifindex)).transpose()?;
-    let ours = found
-        .flatten()
-        .filter(|found| found.program == link.program);
+    let mut mode = None;
     let mut others = Vec::new();
-    if let (Some(name), Some(found)) = (&name, found) {
-        let stranger = found.filter(|found| found.program != link.program);
-        others.extend(stranger.map(|found| Other {
-            hook: "xdp",
-            program: found.program,
-            name: name_of_program(found.program),
+    if name.is_some() {
+        mode = mode_of(&link)?;
+        let is_other = |(_, program): &(&str, u32)| *program != link.program;
+        let xdp = xdp(ifindex)?.map(|found| ("xdp", found.program));
+        let tcx = syscall::at_tcx_ingress(ifindex)?.into_iter();
+        let tcx = tcx.map(|program| ("tcx ingress", program));
+        let programs = xdp.into_iter().chain(tcx).filter(is_other);
+        others.extend(programs.map(|(hook, program)| Other {
+            hook,
+            program,
+            name: name_of_program(program),
         }));
-        others.extend(at_tcx_ingress(name));
     }
     Ok(Attachment {
         is_attached: match link.ifindex {
             0 => Some(false),
-            _ => found.map(|_| ours.is_some()),
+            _ => name.as_ref().map(|_| mode.is_some()),
         },
         name,
         ifindex,
         program: link.program,
-        mode: ours.map_or(AttachedMode::Unknown, |ours| ours.mode),
+        mode: mode.unwrap_or(AttachedMode::Unknown),
         since,
         others,
     })
-}
-
-/// Programs at tcx ingress, which kernels before 6.6 do not have.
-fn at_tcx_ingress(interface: &str) -> Vec<Other> {
-    let programs = SchedClassifier::query_tcx(interface, TcAttachType::Ingress);
-    let programs = programs.map_or_else(|_| Vec::new(), |(_, programs)| programs);
-    let other = |program: &ProgramInfo| Other {
-        hook: "tcx ingress",
-        program: program.id(),
-        name: program.name_as_str().unwrap_or_default().to_owned(),
-    };
-    programs.iter().map(other).collect()
 }
 
 fn name_of_program(id: u32) -> String {
@@ -191,11 +180,12 @@ fn fill(instance: &Instance, name: &'static str) -> Result<Fill> {
     })
 }
 
+/// The XDP program, or where there is none, that for tcx.
 fn program(instance: &Instance) -> Result<Option<Program>> {
-    let pin = instance.program();
-    if !pin.exists() {
+    let mut pins = Hook::ALL.map(|hook| instance.program(hook)).into_iter();
+    let Some(pin) = pins.find(|pin| pin.exists()) else {
         return Ok(None);
-    }
+    };
     let info = ProgramInfo::from_pin(&pin)
         .with_context(|| format!("cannot open the pin {}", pin.display()))?;
     let (nanoseconds, count) = syscall::run_time(syscall::open_pin(&pin)?.as_fd())?;

@@ -21,7 +21,10 @@ use sip_filter_common::{
     rules::Behaviour,
 };
 
-use super::{Instance, Interface, Loaded, attach, load, sources, syscall};
+use super::{
+    Hook, Instance, Interface, Loaded, attach, load, sources,
+    syscall::{self, Link},
+};
 
 /// The maps of a filter.
 pub struct Filter {
@@ -128,21 +131,29 @@ impl Filter {
         Ok(interfaces)
     }
 
-    /// The number of the program that is attached, or was last.
+    /// The number of the program that is attached, or was last: that of the XDP program, where there is
+    /// one for tcx too.
     pub fn program_id(&self) -> Result<u32> {
         let instance = self.instance.as_ref();
         let instance = instance.context("the filter is attached to no interface")?;
-        for pin in instance.links()? {
-            let link = syscall::xdp_link(syscall::open_pin(&pin)?.as_fd())?;
-            if link.ifindex != 0 {
+        let links = instance.links()?;
+        let links = links.iter().map(|pin| syscall::pinned_link(pin));
+        let links = links.collect::<Result<Vec<_>>>()?;
+        // Where there are two, it is always the same one of them, whichever interface goes away.
+        for hook in Hook::ALL {
+            let is_there = |link: &&Link| link.hook == hook && link.ifindex != 0;
+            if let Some(link) = links.iter().find(is_there) {
                 return Ok(link.program);
             }
+            let pin = instance.program(hook);
+            if pin.exists() {
+                let program = ProgramInfo::from_pin(&pin);
+                let program =
+                    program.with_context(|| format!("cannot open the pin {}", pin.display()))?;
+                return Ok(program.id());
+            }
         }
-        let pin = instance.program();
-        let program = ProgramInfo::from_pin(&pin);
-        Ok(program
-            .with_context(|| format!("cannot open the pin {}", pin.display()))?
-            .id())
+        bail!("the filter is attached to no interface, and its program is gone")
     }
 
     /// What each CPU has counted.

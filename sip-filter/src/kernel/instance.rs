@@ -7,15 +7,16 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::preflight;
+use super::{Hook, preflight};
 
 /// The folder of all instances below the BPF file system.
 const FOLDER: &str = "sip-filter";
 /// What the names of pinned links begin with; the interface's index follows. The name would
 /// not do: a BPF file system allows no dots, which VLAN interfaces have.
 const LINK: &str = "link-";
-/// The name of the pinned program.
-const PROGRAM: &str = "program";
+/// The names of the pinned programs.
+const XDP_PROGRAM: &str = "program";
+const TCX_PROGRAM: &str = "program-tcx";
 
 /// Where an instance's pins live: `BPFFS/sip-filter/NAME/`.
 #[derive(Clone, Debug)]
@@ -68,13 +69,13 @@ impl Instance {
     }
 
     /// Where the program is pinned that is in force, or was when the last interface went away.
-    pub(super) fn program(&self) -> PathBuf {
-        self.dir.join(PROGRAM)
+    pub(super) fn program(&self, hook: Hook) -> PathBuf {
+        self.dir.join(program(hook))
     }
 
     /// Where a program is pinned until it may take that one's place.
-    pub(super) fn program_beside(&self) -> PathBuf {
-        self.dir.join(format!("{PROGRAM}-new"))
+    pub(super) fn program_beside(&self, hook: Hook) -> PathBuf {
+        self.dir.join(format!("{}-new", program(hook)))
     }
 
     /// The index of the interface that a pinned link was made for.
@@ -139,6 +140,13 @@ impl Instance {
             let _ = fs::remove_dir(parent);
         }
         Ok(())
+    }
+}
+
+const fn program(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Xdp => XDP_PROGRAM,
+        Hook::Tcx => TCX_PROGRAM,
     }
 }
 

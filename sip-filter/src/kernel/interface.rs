@@ -1,4 +1,4 @@
-//! Network interfaces and the XDP programs on them, as the kernel tells through rtnetlink.
+//! Network interfaces and the programs on them, as the kernel tells through rtnetlink and bpf(2).
 
 use std::{
     ffi::{CStr, CString},
@@ -9,17 +9,24 @@ use anyhow::{Context, Result, anyhow, bail};
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp, XdpAttached},
+    link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage, LinkXdp, XdpAttached},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+
+use super::{
+    Hook,
+    syscall::{self, Link},
+};
 
 /// How a program is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AttachedMode {
     /// In the driver.
     Native,
-    /// In the network stack.
+    /// In the network stack, for the driver.
     Skb,
+    /// In the network stack, at tcx ingress.
+    Tcx,
     /// On the network card.
     Hw,
     /// Not to be told from here: the interface is in another network namespace, or gone.
@@ -31,6 +38,7 @@ impl fmt::Display for AttachedMode {
         f.write_str(match self {
             Self::Native => "native",
             Self::Skb => "skb",
+            Self::Tcx => "tcx",
             Self::Hw => "hw",
             Self::Unknown => "unknown",
         })
@@ -49,22 +57,35 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// The interface with this index, to which the program with this number is attached.
+    /// The interface that a link leads to.
     ///
     /// Where it is not to be seen from this network namespace, its index stands for its name.
-    pub(super) fn with_program(ifindex: u32, program: u32) -> Self {
-        let seen = name_of(ifindex).zip(xdp(ifindex).ok().flatten());
-        match seen {
-            Some((name, found)) if found.program == program => Self {
-                name,
-                ifindex,
-                mode: found.mode,
-            },
-            _ => Self {
-                name: format!("interface {ifindex}"),
-                ifindex,
-                mode: AttachedMode::Unknown,
-            },
+    pub(super) fn of(link: &Link) -> Self {
+        let ifindex = link.ifindex;
+        let seen = name_of(ifindex).zip(mode_of(link).ok().flatten());
+        let (name, mode) =
+            seen.unwrap_or_else(|| (format!("interface {ifindex}"), AttachedMode::Unknown));
+        Self {
+            name,
+            ifindex,
+            mode,
+        }
+    }
+}
+
+/// How the program of a link is attached to the interface that has its index here; `None` where it
+/// is not there.
+pub(super) fn mode_of(link: &Link) -> Result<Option<AttachedMode>> {
+    match link.hook {
+        Hook::Xdp => {
+            let found = xdp(link.ifindex)?;
+            let ours = found.filter(|found| found.program == link.program);
+            Ok(ours.map(|ours| ours.mode))
+        }
+        Hook::Tcx => {
+            let programs = syscall::at_tcx_ingress(link.ifindex)?;
+            let is_there = programs.contains(&link.program);
+            Ok(is_there.then_some(AttachedMode::Tcx))
         }
     }
 }
@@ -115,6 +136,16 @@ pub fn name_of(ifindex: u32) -> Option<String> {
 pub fn is_up(ifindex: u32) -> Option<bool> {
     let link = link(ifindex).ok()?;
     Some(link.header.flags.contains(LinkFlags::Up))
+}
+
+/// Whether what arrives at the interface with this index has an Ethernet header.
+pub(super) fn is_ethernet(ifindex: u32) -> Result<bool> {
+    let link = link(ifindex).with_context(|| format!("cannot ask for interface {ifindex}"))?;
+    let kind = link.header.link_layer_type;
+    Ok(matches!(
+        kind,
+        LinkLayerType::Ether | LinkLayerType::Loopback
+    ))
 }
 
 /// The XDP program on the interface with this index.

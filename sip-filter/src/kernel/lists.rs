@@ -403,7 +403,7 @@ impl RunningLists {
     fn check_asked(&self, instance: &Instance) -> Result<()> {
         let ours = MapInfo::from_pin(instance.map(map::LISTED))?.id();
         for pin in instance.links()? {
-            let attached = syscall::xdp_link(syscall::open_pin(&pin)?.as_fd())?;
+            let attached = syscall::pinned_link(&pin)?;
             let program = loaded_programs()
                 .filter_map(Result::ok)
                 .find(|program| program.id() == attached.program);

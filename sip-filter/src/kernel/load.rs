@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader, Pod, VerifierLogLevel, include_bytes_aligned,
     maps::{Array, Map, MapData, PerCpuArray},
-    programs::{ProgramError, ProgramType, Xdp},
+    programs::{ProgramError, ProgramType, SchedClassifier, Xdp},
     sys::is_helper_supported,
 };
 use aya_obj::generated::bpf_func_id;
@@ -24,7 +24,8 @@ use sip_filter_common::{
 };
 
 use super::{
-    Instance,
+    Hook, Instance,
+    hook::Program,
     lists::{self, ListMaps, map_data},
     preflight, syscall,
 };
@@ -85,7 +86,8 @@ impl<'a> Load<'a> {
     }
 }
 
-/// A program in the kernel, not attached to anything.
+/// Programs in the kernel, not attached to anything: one for each hook that was asked for, which do
+/// the same with the same maps.
 ///
 /// Without an instance its maps are pinned nowhere and go with it: so it is tested and measured.
 pub struct Loaded {
@@ -100,29 +102,45 @@ pub struct Loaded {
     pub(super) notices: Vec<String>,
 }
 
+/// A fault of the build.
+const NO_PROGRAM: &str = "the object holds no program";
+
 /// What a pin's name ends with until it may take the place of another.
 const BESIDE: &str = "-new";
 
 impl Loaded {
-    /// Loads the program with maps of its own.
+    /// Loads the program for XDP with maps of its own.
     ///
     /// # Errors
     ///
     /// Without the privileges, or when the kernel refuses it.
     pub fn unpinned(load: &Load<'_>) -> Result<Self> {
+        Self::unpinned_at(load, Hook::Xdp)
+    }
+
+    /// The same for whichever hook.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaded::unpinned`].
+    pub fn unpinned_at(load: &Load<'_>, hook: Hook) -> Result<Self> {
         preflight::load()?;
-        let mut loaded = Self::new(load, None)?;
+        let mut loaded = Self::new(load, None, &[hook])?;
         loaded.write_settings(load)?;
         Ok(loaded)
     }
 
-    /// Loads the program with the instance's maps: those that are pinned, and new ones, pinned
+    /// Loads the programs with the instance's maps: those that are pinned, and new ones, pinned
     /// too, where there are none.
     ///
     /// Where the lists differ from those in force, or the room for them does, their maps are new and
     /// pinned nowhere; so are all maps, where those that are pinned have another layout: see
     /// [`Loaded::pin_beside`].
-    pub(super) fn new(load: &Load<'_>, instance: Option<&Instance>) -> Result<Self> {
+    pub(super) fn new(
+        load: &Load<'_>,
+        instance: Option<&Instance>,
+        hooks: &[Hook],
+    ) -> Result<Self> {
         load.lists.size().fits(load.entries)?;
         let foreign = instance.map(foreign).transpose()?.flatten();
         let adopted = match foreign {
@@ -220,30 +238,43 @@ impl Loaded {
             replacing,
             notices: foreign.iter().map(Foreign::lost).collect(),
         };
-        loaded.program_mut()?.load().map_err(refused)?;
+        for hook in hooks {
+            match hook {
+                Hook::Xdp => loaded.xdp_mut()?.load(),
+                Hook::Tcx => loaded.classifier_mut()?.load(),
+            }
+            .map_err(refused)?;
+        }
         Ok(loaded)
     }
 
-    /// The program.
+    /// The program for XDP.
     ///
     /// # Errors
     ///
     /// When the object holds none, which is a fault of the build.
-    pub fn program(&self) -> Result<&Xdp> {
-        let program = self
-            .ebpf
-            .program(abi::PROGRAM)
-            .context("the object holds no program")?;
+    pub fn xdp(&self) -> Result<&Xdp> {
+        let program = self.ebpf.program(abi::PROGRAM).context(NO_PROGRAM)?;
         Ok(program.try_into()?)
     }
 
-    /// Runs the program once on a frame of [`TEST_RUN_LENGTHS`], as if it had just arrived.
+    /// The program for tcx.
+    ///
+    /// # Errors
+    ///
+    /// As [`Loaded::xdp`].
+    pub fn classifier(&self) -> Result<&SchedClassifier> {
+        let program = self.ebpf.program(abi::TCX_PROGRAM).context(NO_PROGRAM)?;
+        Ok(program.try_into()?)
+    }
+
+    /// Runs the program for XDP once on a frame of [`TEST_RUN_LENGTHS`], as if it had just arrived.
     ///
     /// # Errors
     ///
     /// When the kernel does not take the frame.
     pub fn test_run(&self, frame: &[u8]) -> Result<()> {
-        syscall::test_run(self.program()?.fd()?.as_fd(), frame)
+        syscall::test_run(self.xdp()?.fd()?.as_fd(), frame)
             .with_context(|| format!("the kernel does not run a frame of {} bytes", frame.len()))
     }
 
@@ -314,12 +345,22 @@ impl Loaded {
         Ok(())
     }
 
-    pub(super) fn program_mut(&mut self) -> Result<&mut Xdp> {
-        let program = self
-            .ebpf
-            .program_mut(abi::PROGRAM)
-            .context("the object holds no program")?;
+    /// The program for this hook, which was asked for.
+    pub(super) fn program_at(&mut self, hook: Hook) -> Result<&mut dyn Program> {
+        Ok(match hook {
+            Hook::Xdp => self.xdp_mut()?,
+            Hook::Tcx => self.classifier_mut()?,
+        })
+    }
+
+    fn xdp_mut(&mut self) -> Result<&mut Xdp> {
+        let program = self.ebpf.program_mut(abi::PROGRAM).context(NO_PROGRAM)?;
         Ok(program.try_into()?)
+    }
+
+    fn classifier_mut(&mut self) -> Result<&mut SchedClassifier> {
+        let program = self.ebpf.program_mut(abi::TCX_PROGRAM);
+        Ok(program.context(NO_PROGRAM)?.try_into()?)
     }
 }
 

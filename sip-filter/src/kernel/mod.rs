@@ -8,6 +8,7 @@ mod attach;
 mod condition;
 mod events;
 mod filter;
+mod hook;
 mod instance;
 mod interface;
 mod lists;
@@ -22,6 +23,7 @@ pub use attach::{Again, Attached, attach, attach_again, detach, forget_dead_link
 pub use condition::{Attachment, Condition, Fill, Other, Program};
 pub use events::Reports;
 pub use filter::Filter;
+pub use hook::Hook;
 pub use instance::{Instance, instances};
 pub use interface::{AttachedMode, Interface, index_of, is_up, name_of};
 pub use lists::{Held, RunningLists};
@@ -29,6 +31,8 @@ pub use load::{Load, Loaded, TEST_RUN_LENGTHS};
 pub use logger::Logger;
 pub use syscall::{monotonic_ns, random};
 pub use watch::{InterfaceChange, InterfaceState, InterfaceWatch};
+
+use std::fmt;
 
 /// How the operator asked to attach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +43,21 @@ pub enum Mode {
     Native,
     /// In the network stack, on a socket buffer: works on every interface.
     Skb,
+    /// Behind XDP in the network stack, beside whatever else is there: works on every Ethernet
+    /// interface. Linux 6.6 and later.
+    Tcx,
     /// On the network card itself.
     Hw,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Skb => "skb",
+            Self::Tcx => "tcx",
+            Self::Hw => "hw",
+        })
+    }
 }

@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 
 /// The oldest kernel that the program is made for.
 const OLDEST: (u32, u32) = (5, 10);
+/// The oldest kernel that has tcx.
+const OLDEST_WITH_TCX: (u32, u32) = (6, 6);
 
 // linux/capability.h
 const CAP_NET_ADMIN: u32 = 12;
@@ -23,14 +25,42 @@ pub(super) fn attach(bpffs_at: &Path) -> Result<()> {
 /// The kernel is new enough and the process may load programs.
 pub(super) fn load() -> Result<()> {
     let (major, minor) = OLDEST;
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")
-        .context("cannot read /proc/sys/kernel/osrelease")?;
-    let release = release.trim();
-    // What cannot be read is not too old: the verifier has the last word.
-    if version(release).is_some_and(|version| version < OLDEST) {
+    let release = release()?;
+    if !reaches(&release, OLDEST) {
         bail!("this kernel is {release}; sip-filter needs Linux {major}.{minor} or later");
     }
     privileges()
+}
+
+/// The kernel has tcx.
+pub(super) fn tcx() -> Result<()> {
+    let (major, minor) = OLDEST_WITH_TCX;
+    let release = release()?;
+    if !reaches(&release, OLDEST_WITH_TCX) {
+        bail!(
+            "this kernel is {release}; tcx needs Linux {major}.{minor} or later: \
+             use --mode auto, native or skb"
+        );
+    }
+    Ok(())
+}
+
+/// Whether it has, for what an error says.
+pub(super) fn has_tcx() -> bool {
+    tcx().is_ok()
+}
+
+/// The kernel's release.
+fn release() -> Result<String> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")
+        .context("cannot read /proc/sys/kernel/osrelease")?;
+    Ok(release.trim().to_owned())
+}
+
+/// Whether a release is not older than this version. What cannot be read is not too old: the kernel
+/// has the last word.
+fn reaches(release: &str, oldest: (u32, u32)) -> bool {
+    version(release).is_none_or(|version| version >= oldest)
 }
 
 /// The first two numbers of a kernel's release, as in `6.1.0-42-amd64` and `7.3-rc7`.
@@ -97,6 +127,8 @@ mod tests {
         ] {
             assert_eq!(version(release), numbers, "{release}");
         }
-        assert!(version("5.9.16") < Some(OLDEST) && version("5.10.1") >= Some(OLDEST));
+        assert!(!reaches("5.9.16", OLDEST) && reaches("5.10.1", OLDEST));
+        assert!(!reaches("6.1.0-42-amd64", OLDEST_WITH_TCX));
+        assert!(reaches("6.6.0", OLDEST_WITH_TCX) && reaches("next", OLDEST_WITH_TCX));
     }
 }

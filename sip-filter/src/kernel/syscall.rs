@@ -6,12 +6,18 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, Result};
-use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_link_info, bpf_prog_info};
+use anyhow::{Context, Result, bail};
+use aya_obj::generated::{
+    bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type, bpf_prog_info,
+};
 
-/// What the kernel says of an XDP link.
+use super::Hook;
+
+/// What the kernel says of a link to an interface.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct XdpLink {
+pub(super) struct Link {
+    /// Where it is.
+    pub(super) hook: Hook,
     /// The program's number.
     pub(super) program: u32,
     /// The interface's index; 0 where the interface is gone.
@@ -32,8 +38,8 @@ pub(super) fn open_pin(path: &Path) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// What the kernel says of an XDP link (BPF_OBJ_GET_INFO_BY_FD).
-pub(super) fn xdp_link(link: BorrowedFd<'_>) -> Result<XdpLink> {
+/// What the kernel says of a link to an interface (BPF_OBJ_GET_INFO_BY_FD).
+pub(super) fn link(link: BorrowedFd<'_>) -> Result<Link> {
     // SAFETY: every bit pattern, zero too, is a valid `bpf_link_info`.
     let mut info: bpf_link_info = unsafe { mem::zeroed() };
     // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
@@ -42,12 +48,57 @@ pub(super) fn xdp_link(link: BorrowedFd<'_>) -> Result<XdpLink> {
     attr.info.info = &raw mut info as u64;
     attr.info.info_len = size_of::<bpf_link_info>() as u32;
     bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr).context("cannot ask for a link")?;
-    // SAFETY: our pins of this name are XDP links, for which the kernel fills this member.
-    let ifindex = unsafe { info.__bindgen_anon_1.xdp.ifindex };
-    Ok(XdpLink {
+    const XDP: u32 = bpf_link_type::BPF_LINK_TYPE_XDP as u32;
+    const TCX: u32 = bpf_link_type::BPF_LINK_TYPE_TCX as u32;
+    let (hook, ifindex) = match info.type_ {
+        // SAFETY: the kernel fills this member for such a link, as the next one for its own.
+        XDP => (Hook::Xdp, unsafe { info.__bindgen_anon_1.xdp.ifindex }),
+        // SAFETY: as above.
+        TCX => (Hook::Tcx, unsafe { info.__bindgen_anon_1.tcx.ifindex }),
+        other => bail!("a link of kind {other} is none of sip-filter"),
+    };
+    Ok(Link {
+        hook,
         program: info.prog_id,
         ifindex,
     })
+}
+
+/// What the kernel says of a pinned link.
+pub(super) fn pinned_link(pin: &Path) -> Result<Link> {
+    link(open_pin(pin)?.as_fd())
+}
+
+/// How many programs at one place of an interface are asked for: the kernel has room for 64
+/// (BPF_MPROG_MAX in linux/bpf_mprog.h).
+const MOST_PROGRAMS: usize = 64;
+
+/// The numbers of the programs at tcx ingress of an interface, in the order in which they see packets
+/// (BPF_PROG_QUERY); none on kernels that have no tcx.
+///
+/// aya asks more of each of them, for which CAP_BPF is not enough.
+pub(super) fn at_tcx_ingress(ifindex: u32) -> Result<Vec<u32>> {
+    let mut ids = [0_u32; MOST_PROGRAMS];
+    // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    attr.query.__bindgen_anon_1.target_ifindex = ifindex;
+    attr.query.attach_type = bpf_attach_type::BPF_TCX_INGRESS as u32;
+    attr.query.prog_ids = ids.as_mut_ptr() as u64;
+    attr.query.__bindgen_anon_2.prog_cnt = ids.len() as u32;
+    match bpf(bpf_cmd::BPF_PROG_QUERY, &mut attr) {
+        Ok(_) => {
+            // SAFETY: the kernel has set the count.
+            let count = unsafe { attr.query.__bindgen_anon_2.prog_cnt } as usize;
+            Ok(ids.into_iter().take(count).collect())
+        }
+        // What an older kernel does not know, and where nothing ever was.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("cannot ask for the programs at tcx ingress of interface {ifindex}")
+        }),
+    }
 }
 
 /// Detaches a link at once (BPF_LINK_DETACH); removing its pin alone leaves that to a worker of
