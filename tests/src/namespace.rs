@@ -23,6 +23,7 @@ use std::{
     thread,
 };
 
+use aya::programs::{SchedClassifier, TcAttachType};
 use serde_json::Value;
 
 use crate::{process::set_up, vlan};
@@ -169,6 +170,19 @@ impl Namespace {
         let links: Value = serde_json::from_str(&shown)
             .unwrap_or_else(|error| panic!("ip wrote what is not JSON: {error}\n{shown}"));
         links.pointer("/0/xdp/prog/id").and_then(Value::as_u64)
+    }
+
+    /// The ids of the programs that see what arrives at the interface: at XDP, and at tcx.
+    ///
+    /// # Panics
+    ///
+    /// As [`Namespace::xdp_program`].
+    pub fn programs(&self, interface: &str) -> Vec<u64> {
+        let tcx = self.inside(|| SchedClassifier::query_tcx(interface, TcAttachType::Ingress));
+        // Kernels before 6.6 have no tcx to ask.
+        let tcx = tcx.map_or_else(|_| Vec::new(), |(_, programs)| programs);
+        let tcx = tcx.iter().map(|program| u64::from(program.id()));
+        self.xdp_program(interface).into_iter().chain(tcx).collect()
     }
 
     /// Whether a process inside has this UDP port.

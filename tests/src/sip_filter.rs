@@ -5,6 +5,7 @@ use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Duration,
 };
 
@@ -19,6 +20,30 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The instance's name in tests; the BPF file system is what keeps them apart.
 const INSTANCE: &str = "test";
+
+/// The modes that every interface of the tests has.
+pub const MODES: [&str; 3] = ["native", "skb", "tcx"];
+
+/// Does the same in each mode, in all of them at once: what takes time is mostly tools that wait.
+///
+/// # Panics
+///
+/// If it fails in any.
+pub fn in_each_mode(case: impl Fn(&'static str) + Sync) {
+    thread::scope(|scope| {
+        let in_mode = |mode: &'static str| {
+            let case = &case;
+            let named = thread::Builder::new().name(mode.to_owned());
+            named
+                .spawn_scoped(scope, move || case(mode))
+                .unwrap_or_else(|error| panic!("no thread: {error}"))
+        };
+        let cases = MODES.map(|mode| (mode, in_mode(mode)));
+        let failed = cases.map(|(mode, case)| case.join().is_err().then_some(mode));
+        let failed: Vec<_> = failed.into_iter().flatten().collect();
+        assert!(failed.is_empty(), "failed in {failed:?} mode: see above");
+    });
+}
 
 /// The program's path: `SIP_FILTER_BIN`, or what was last built beside this test.
 ///
@@ -83,6 +108,8 @@ pub struct SipFilter<'a> {
     bpffs: Bpffs,
     state: Folder,
     instance: &'static str,
+    /// Options of whatever attaches it.
+    mode: String,
 }
 
 impl<'a> SipFilter<'a> {
@@ -99,7 +126,15 @@ impl<'a> SipFilter<'a> {
             bpffs,
             state: Folder::new(),
             instance,
+            mode: String::new(),
         }
+    }
+
+    /// The loader in this namespace, which attaches in this mode.
+    pub fn in_mode(namespace: &'a Namespace, mode: &str) -> Self {
+        let mut filter = Self::new(namespace);
+        filter.mode = format!("--mode {mode}");
+        filter
     }
 
     /// The folder of what outlives a reboot.
@@ -161,7 +196,8 @@ impl<'a> SipFilter<'a> {
     ///
     /// If it fails.
     pub fn attach(&self, options: &str) {
-        self.succeed(&format!("attach -i {FILTERED} {options}"));
+        let mode = &self.mode;
+        self.succeed(&format!("attach -i {FILTERED} {mode} {options}"));
     }
 
     /// `run` on [`FILTERED`] with these options, once it is attached, or has replaced the
@@ -171,12 +207,12 @@ impl<'a> SipFilter<'a> {
     ///
     /// If it fails.
     pub fn run(&self, options: &str) -> Running {
-        let before = self.namespace.xdp_program(FILTERED);
-        let line = format!("run -i {FILTERED} {options}");
+        let before = self.namespace.programs(FILTERED);
+        let line = format!("run -i {FILTERED} {} {options}", self.mode);
         let mut running = Running::start(self.command(line.split_whitespace()));
         running.wait_until("its program was attached", PATIENCE, |_| {
-            let now = self.namespace.xdp_program(FILTERED);
-            now.is_some() && now != before && self.attempt("stats").status.success()
+            let now = self.namespace.programs(FILTERED);
+            !now.is_empty() && now != before && self.attempt("stats").status.success()
         });
         running
     }
@@ -205,8 +241,8 @@ impl<'a> SipFilter<'a> {
     ///
     /// If a program is attached to [`FILTERED`], or anything is pinned.
     pub fn assert_absent(&self) {
-        let program = self.namespace.xdp_program(FILTERED);
-        assert_eq!(program, None, "a program is attached to {FILTERED}");
+        let programs = self.namespace.programs(FILTERED);
+        assert!(programs.is_empty(), "attached to {FILTERED}: {programs:?}");
         let pins = self.bpffs.entries();
         assert!(pins.is_empty(), "pinned: {pins:?}");
     }

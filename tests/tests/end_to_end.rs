@@ -10,13 +10,14 @@ use aya::{
     maps::MapInfo,
     programs::{loaded_links, loaded_programs},
 };
+use sip_filter_common::abi;
 use sip_filter_tests::{
     messages,
     namespace::{
         Bpffs, FILTERED, Link, OUTSIDE, PHONE, SCANNER, SCANNER_IPV6, SERVER, SERVER_IPV6,
     },
     registrar::{self, Registrar},
-    sip_filter::SipFilter,
+    sip_filter::{SipFilter, in_each_mode},
     stats::{Interface, Method, Port, Tool, Totals},
     tools,
     watch::{Datagram, Watch},
@@ -33,39 +34,36 @@ struct Way {
 
 #[test]
 fn svmap_is_seen_then_dropped_then_seen_again_over_ipv4() {
-    let svmap = format!("svmap {SERVER}");
-    seen_then_dropped_then_seen_again(&Way {
-        link: Link::new(),
-        svmap,
-        from: SCANNER,
+    in_each_mode(|mode| {
+        let svmap = format!("svmap {SERVER}");
+        let (link, from) = (Link::new(), SCANNER);
+        seen_then_dropped_then_seen_again(mode, &Way { link, svmap, from });
     });
 }
 
 #[test]
 fn svmap_is_seen_then_dropped_then_seen_again_over_ipv6() {
-    let svmap = format!("svmap -6 {SERVER_IPV6}");
-    seen_then_dropped_then_seen_again(&Way {
-        link: Link::new(),
-        svmap,
-        from: SCANNER_IPV6,
+    in_each_mode(|mode| {
+        let svmap = format!("svmap -6 {SERVER_IPV6}");
+        let (link, from) = (Link::new(), SCANNER_IPV6);
+        seen_then_dropped_then_seen_again(mode, &Way { link, svmap, from });
     });
 }
 
 #[test]
 fn svmap_is_seen_then_dropped_then_seen_again_in_a_vlan() {
-    let link = Link::tagged(7, &Bpffs::new());
-    let svmap = format!("svmap {SERVER}");
-    seen_then_dropped_then_seen_again(&Way {
-        link,
-        svmap,
-        from: SCANNER,
+    in_each_mode(|mode| {
+        let svmap = format!("svmap {SERVER}");
+        let (link, from) = (Link::tagged(7, &Bpffs::new()), SCANNER);
+        seen_then_dropped_then_seen_again(mode, &Way { link, svmap, from });
     });
 }
 
-fn seen_then_dropped_then_seen_again(way: &Way) {
+fn seen_then_dropped_then_seen_again(mode: &str, way: &Way) {
     let Way { link, svmap, from } = way;
     let _registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
+    let watch = Watch::on(&link.outside, OUTSIDE);
     let finds_the_server = || {
         let found = tools::run(&link.outside, svmap);
         tools::has_found(&found, registrar::NAME)
@@ -90,159 +88,173 @@ fn seen_then_dropped_then_seen_again(way: &Way) {
         [packets, dropped, would_drop]
     };
 
-    filter.attach("--mode native");
+    filter.attach("");
     assert!(
         finds_the_server(),
         "monitoring, the probe or its answer was lost"
     );
     assert_eq!(counted(), [1, 0, 1]);
 
-    filter.attach("--mode native --drop scanners");
+    filter.attach("--drop scanners");
     assert!(!finds_the_server(), "dropping, the probe came through");
     assert_eq!(counted(), [2, 1, 1]);
 
-    filter.attach("--mode native");
+    filter.attach("");
     assert!(
         finds_the_server(),
         "monitoring again, the probe or its answer was lost"
     );
     assert_eq!(counted(), [3, 1, 2]);
+    // As long as they are on the wire, where they may carry a tag.
+    let passed = watch.finish();
+    let probes = passed.iter().filter(|datagram| is_probe(datagram));
+    let bytes: usize = probes.map(|probe| probe.frame.len()).sum();
+    assert_eq!(filter.stats().totals.bytes, bytes as u64);
 
-    filter.attach("--mode native --drop scanners");
+    filter.attach("--drop scanners");
     filter.detach();
     assert!(finds_the_server(), "detached, the filter still drops");
 }
 
 #[test]
 fn a_second_process_reads_what_run_counts() {
-    let link = Link::new();
-    let _registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
-    let watch = Watch::on(&link.outside, OUTSIDE);
-    let run = filter.run("--drop scanners");
-    let found = tools::run(&link.outside, &format!("svmap -p5060,5065 {SERVER}"));
-    assert!(!tools::has_found(&found, registrar::NAME), "{found}");
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let _registrar = Registrar::start(&link.server, 5060);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        let watch = Watch::on(&link.outside, OUTSIDE);
+        let run = filter.run("--drop scanners");
+        let found = tools::run(&link.outside, &format!("svmap -p5060,5065 {SERVER}"));
+        assert!(!tools::has_found(&found, registrar::NAME), "{found}");
 
-    let stats = filter.stats();
-    let bytes = watch
-        .finish()
-        .iter()
-        .map(|probe| probe.frame.len() as u64)
-        .sum();
-    assert_eq!(stats.instance, "test");
-    let [
-        Interface {
-            name,
-            ifindex: _,
-            mode,
-        },
-    ] = stats.interfaces.as_slice()
-    else {
-        panic!("not one interface: {:?}", stats.interfaces)
-    };
-    assert_eq!([name.as_str(), mode], [FILTERED, "native"]);
-    assert_eq!(
-        stats.totals,
-        Totals {
+        let stats = filter.stats();
+        let bytes = watch
+            .finish()
+            .iter()
+            .map(|probe| probe.frame.len() as u64)
+            .sum();
+        assert_eq!(stats.instance, "test");
+        let [
+            Interface {
+                name,
+                ifindex: _,
+                mode: attached,
+            },
+        ] = stats.interfaces.as_slice()
+        else {
+            panic!("not one interface: {:?}", stats.interfaces)
+        };
+        assert_eq!([name.as_str(), attached], [FILTERED, mode]);
+        assert_eq!(
+            stats.totals,
+            Totals {
+                packets: 2,
+                bytes,
+                sip: 2,
+                requests: 2,
+                scanner: 2,
+                dropped: 2,
+                ..Totals::default()
+            }
+        );
+        assert_eq!(
+            stats.method("OPTIONS"),
+            Method {
+                packets: 2,
+                bytes,
+                scanner: 2,
+                dropped: 2,
+                would_drop: 0
+            }
+        );
+        let sipvicious = stats.tool("sipvicious");
+        let expected = Tool {
+            tool: "sipvicious".to_owned(),
+            kind: "scanner".to_owned(),
             packets: 2,
-            bytes,
-            sip: 2,
-            requests: 2,
-            scanner: 2,
             dropped: 2,
-            ..Totals::default()
-        }
-    );
-    assert_eq!(
-        stats.method("OPTIONS"),
-        Method {
-            packets: 2,
-            bytes,
-            scanner: 2,
-            dropped: 2,
-            would_drop: 0
-        }
-    );
-    let sipvicious = stats.tool("sipvicious");
-    let expected = Tool {
-        tool: "sipvicious".to_owned(),
-        kind: "scanner".to_owned(),
-        packets: 2,
-        dropped: 2,
-        would_drop: 0,
-    };
-    assert_eq!(sipvicious, &expected);
-    let mut ports = stats.ports.clone();
-    ports.sort_by_key(|port| port.port);
-    let one = |port| Port {
-        port,
-        packets: 1,
-        scanner: 1,
-        dropped: 1,
-    };
-    assert_eq!(ports, [one(5060), one(5065)]);
-    let source = stats.source(SCANNER);
-    assert_eq!(
-        [source.packets, source.scanner, source.dropped, source.ports],
-        [2; 4]
-    );
-    assert_eq!(source.tools, ["sipvicious"]);
-    assert!(source.first_seen <= source.last_seen && source.last_seen <= stats.time);
+            would_drop: 0,
+        };
+        assert_eq!(sipvicious, &expected);
+        let mut ports = stats.ports.clone();
+        ports.sort_by_key(|port| port.port);
+        let one = |port| Port {
+            port,
+            packets: 1,
+            scanner: 1,
+            dropped: 1,
+        };
+        assert_eq!(ports, [one(5060), one(5065)]);
+        let source = stats.source(SCANNER);
+        assert_eq!(
+            [source.packets, source.scanner, source.dropped, source.ports],
+            [2; 4]
+        );
+        assert_eq!(source.tools, ["sipvicious"]);
+        assert!(source.first_seen <= source.last_seen && source.last_seen <= stats.time);
 
-    run.interrupt(Duration::from_secs(10)).successful();
-    filter.assert_absent();
+        run.interrupt(Duration::from_secs(10)).successful();
+        filter.assert_absent();
+    });
 }
 
 #[test]
 fn detach_leaves_no_program_no_map_and_no_pin() {
-    let link = Link::new();
-    let filter = SipFilter::new(&link.server);
-    filter.attach("");
-    let Some(program) = link.server.xdp_program(FILTERED) else {
-        panic!("nothing is attached")
-    };
-    let program = program as u32;
-    let info = loaded_programs()
-        .flatten()
-        .find(|loaded| loaded.id() == program);
-    let Some(info) = info else {
-        panic!("program {program} is not loaded")
-    };
-    assert_eq!(info.name_as_str(), Some("sip_filter"));
-    let maps = match info.map_ids() {
-        Ok(Some(maps)) if !maps.is_empty() => maps,
-        other => panic!("program {program} has no maps: {other:?}"),
-    };
-    let link_of_it = || {
-        loaded_links()
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let filter = SipFilter::in_mode(&link.server, mode);
+        filter.attach("");
+        let [program] = link.server.programs(FILTERED)[..] else {
+            panic!("not one program is attached")
+        };
+        let program = program as u32;
+        let info = loaded_programs()
             .flatten()
-            .find(|link| link.program_id() == program)
-    };
-    assert!(
-        link_of_it().is_some(),
-        "program {program} is attached without a link"
-    );
-    assert!(!filter.bpffs().entries().is_empty(), "nothing is pinned");
+            .find(|loaded| loaded.id() == program);
+        let Some(info) = info else {
+            panic!("program {program} is not loaded")
+        };
+        let name = if mode == "tcx" {
+            abi::TCX_PROGRAM
+        } else {
+            abi::PROGRAM
+        };
+        assert_eq!(info.name_as_str(), Some(name));
+        let maps = match info.map_ids() {
+            Ok(Some(maps)) if !maps.is_empty() => maps,
+            other => panic!("program {program} has no maps: {other:?}"),
+        };
+        let link_of_it = || {
+            loaded_links()
+                .flatten()
+                .find(|link| link.program_id() == program)
+        };
+        assert!(
+            link_of_it().is_some(),
+            "program {program} is attached without a link"
+        );
+        assert!(!filter.bpffs().entries().is_empty(), "nothing is pinned");
 
-    filter.detach();
-    filter.assert_absent();
-    // The kernel frees what nobody holds any more a moment later.
-    let left = || {
-        let programs = loaded_programs()
-            .flatten()
-            .filter(|loaded| loaded.id() == program);
-        let maps = maps.iter().filter(|map| MapInfo::from_id(**map).is_ok());
-        (
-            programs.count(),
-            maps.count(),
-            usize::from(link_of_it().is_some()),
-        )
-    };
-    let end = Instant::now() + Duration::from_secs(5);
-    while left() != (0, 0, 0) && Instant::now() < end {
-        thread::sleep(Duration::from_millis(20));
-    }
-    assert_eq!(left(), (0, 0, 0), "programs, maps and links are left");
+        filter.detach();
+        filter.assert_absent();
+        // The kernel frees what nobody holds any more a moment later.
+        let left = || {
+            let programs = loaded_programs()
+                .flatten()
+                .filter(|loaded| loaded.id() == program);
+            let maps = maps.iter().filter(|map| MapInfo::from_id(**map).is_ok());
+            (
+                programs.count(),
+                maps.count(),
+                usize::from(link_of_it().is_some()),
+            )
+        };
+        let end = Instant::now() + Duration::from_secs(5);
+        while left() != (0, 0, 0) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(left(), (0, 0, 0), "programs, maps and links are left");
+    });
 }
 
 /// The sweep of 254 addresses; each probe is seen by the watch on the sender's side.
@@ -258,248 +270,239 @@ fn is_answer(datagram: &Datagram) -> bool {
 
 #[test]
 fn every_probe_of_a_sweep_is_counted_once_under_its_source() {
-    let link = Link::new();
-    link.route_a_network_to_the_server();
-    let registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
-    filter.attach("");
-    let watch = Watch::on(&link.outside, OUTSIDE);
-    let found = tools::run(&link.outside, SWEEP);
-    assert!(tools::has_found(&found, registrar::NAME), "{found}");
+    in_each_mode(|mode| {
+        let link = Link::new();
+        link.route_a_network_to_the_server();
+        let registrar = Registrar::start(&link.server, 5060);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        filter.attach("");
+        let watch = Watch::on(&link.outside, OUTSIDE);
+        let found = tools::run(&link.outside, SWEEP);
+        assert!(tools::has_found(&found, registrar::NAME), "{found}");
 
-    let passed = watch.finish();
-    let probes: Vec<_> = passed
-        .iter()
-        .filter(|datagram| is_probe(datagram))
-        .collect();
-    assert_eq!(probes.len(), 254, "svmap sent another number of probes");
-    assert_eq!(
-        passed.iter().filter(|datagram| is_answer(datagram)).count(),
-        254
-    );
-    assert_eq!(registrar.answered(), 254);
-    let bytes = probes.iter().map(|probe| probe.frame.len() as u64).sum();
+        let passed = watch.finish();
+        let probes: Vec<_> = passed
+            .iter()
+            .filter(|datagram| is_probe(datagram))
+            .collect();
+        assert_eq!(probes.len(), 254, "svmap sent another number of probes");
+        assert_eq!(
+            passed.iter().filter(|datagram| is_answer(datagram)).count(),
+            254
+        );
+        assert_eq!(registrar.answered(), 254);
+        let bytes = probes.iter().map(|probe| probe.frame.len() as u64).sum();
 
-    let stats = filter.stats();
-    let expected = Method {
-        packets: 254,
-        bytes,
-        scanner: 254,
-        dropped: 0,
-        would_drop: 254,
-    };
-    assert_eq!(stats.method("OPTIONS"), expected);
-    assert_eq!(stats.tool("sipvicious").packets, 254);
-    assert_eq!(stats.sources.len(), 1, "{:?}", stats.sources);
-    let source = stats.source(SCANNER);
-    assert_eq!(
-        [source.packets, source.scanner, source.would_drop],
-        [254; 3]
-    );
-    assert_eq!([source.bytes, source.dropped, source.ports], [bytes, 0, 1]);
-    assert_eq!(
-        source.methods.clone().into_iter().collect::<Vec<_>>(),
-        [("OPTIONS".into(), 254)]
-    );
-    assert_eq!(source.tools, ["sipvicious"]);
+        let stats = filter.stats();
+        let expected = Method {
+            packets: 254,
+            bytes,
+            scanner: 254,
+            dropped: 0,
+            would_drop: 254,
+        };
+        assert_eq!(stats.method("OPTIONS"), expected);
+        assert_eq!(stats.tool("sipvicious").packets, 254);
+        assert_eq!(stats.sources.len(), 1, "{:?}", stats.sources);
+        let source = stats.source(SCANNER);
+        assert_eq!(
+            [source.packets, source.scanner, source.would_drop],
+            [254; 3]
+        );
+        assert_eq!([source.bytes, source.dropped, source.ports], [bytes, 0, 1]);
+        assert_eq!(
+            source.methods.clone().into_iter().collect::<Vec<_>>(),
+            [("OPTIONS".into(), 254)]
+        );
+        assert_eq!(source.tools, ["sipvicious"]);
+    });
 }
 
 #[test]
 fn a_dropped_sweep_gets_no_answer_and_calls_lose_nothing() {
-    const CALLS: u32 = 20;
-    let link = Link::new();
-    link.route_a_network_to_the_server();
-    let registrar = Registrar::start(&link.server, 5060);
-    let _phone = tools::answer_calls(&link.server, 5062);
-    let filter = SipFilter::new(&link.server);
-    filter.attach("--drop scanners");
-    let watch = Watch::on(&link.outside, OUTSIDE);
-    let (found, calls) = thread::scope(|scope| {
-        let sweep = scope.spawn(|| tools::run(&link.outside, SWEEP));
-        let calls = tools::call(&link.outside, 5062, CALLS);
-        let Ok(found) = sweep.join() else {
-            panic!("the sweep did not end well")
-        };
-        (found, calls)
+    in_each_mode(|mode| {
+        const CALLS: u32 = 20;
+        let link = Link::new();
+        link.route_a_network_to_the_server();
+        let registrar = Registrar::start(&link.server, 5060);
+        let _phone = tools::answer_calls(&link.server, 5062);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        filter.attach("--drop scanners");
+        let watch = Watch::on(&link.outside, OUTSIDE);
+        let (found, calls) = thread::scope(|scope| {
+            let sweep = scope.spawn(|| tools::run(&link.outside, SWEEP));
+            let calls = tools::call(&link.outside, 5062, CALLS);
+            let Ok(found) = sweep.join() else {
+                panic!("the sweep did not end well")
+            };
+            (found, calls)
+        });
+        calls.successful();
+        assert!(!tools::has_found(&found, registrar::NAME), "{found}");
+
+        let passed = watch.finish();
+        assert_eq!(
+            passed.iter().filter(|datagram| is_probe(datagram)).count(),
+            254
+        );
+        assert_eq!(
+            passed.iter().filter(|datagram| is_answer(datagram)).count(),
+            0
+        );
+        assert_eq!(registrar.answered(), 0);
+
+        let stats = filter.stats();
+        let scanner = stats.source(SCANNER);
+        assert_eq!(
+            [scanner.packets, scanner.scanner, scanner.dropped],
+            [254; 3]
+        );
+        assert_eq!(scanner.would_drop, 0);
+        // INVITE, ACK and BYE of each call.
+        let phone = stats.source(PHONE);
+        assert_eq!(
+            [phone.packets, phone.scanner, phone.dropped],
+            [3 * u64::from(CALLS), 0, 0]
+        );
+        for method in ["INVITE", "ACK", "BYE"] {
+            assert_eq!(stats.method(method).packets, u64::from(CALLS), "{method}");
+        }
+        assert_eq!(stats.totals.dropped, 254);
     });
-    calls.successful();
-    assert!(!tools::has_found(&found, registrar::NAME), "{found}");
-
-    let passed = watch.finish();
-    assert_eq!(
-        passed.iter().filter(|datagram| is_probe(datagram)).count(),
-        254
-    );
-    assert_eq!(
-        passed.iter().filter(|datagram| is_answer(datagram)).count(),
-        0
-    );
-    assert_eq!(registrar.answered(), 0);
-
-    let stats = filter.stats();
-    let scanner = stats.source(SCANNER);
-    assert_eq!(
-        [scanner.packets, scanner.scanner, scanner.dropped],
-        [254; 3]
-    );
-    assert_eq!(scanner.would_drop, 0);
-    // INVITE, ACK and BYE of each call.
-    let phone = stats.source(PHONE);
-    assert_eq!(
-        [phone.packets, phone.scanner, phone.dropped],
-        [3 * u64::from(CALLS), 0, 0]
-    );
-    for method in ["INVITE", "ACK", "BYE"] {
-        assert_eq!(stats.method(method).packets, u64::from(CALLS), "{method}");
-    }
-    assert_eq!(stats.totals.dropped, 254);
 }
 
 #[test]
 fn what_follows_a_found_server_is_dropped_too() {
-    let link = Link::new();
-    let _registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
-    let [(extension, password), ..] = registrar::EXTENSIONS;
-    let enumerates = format!("svwar -e100-105 {SERVER}");
-    let cracks = format!("svcrack -u{extension} -r1000-1005 {SERVER}");
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let _registrar = Registrar::start(&link.server, 5060);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        let [(extension, password), ..] = registrar::EXTENSIONS;
+        let enumerates = format!("svwar -e100-105 {SERVER}");
+        let cracks = format!("svcrack -u{extension} -r1000-1005 {SERVER}");
 
-    filter.attach("");
-    for (tool, prize) in [(&enumerates, extension), (&cracks, password)] {
-        let found = tools::run(&link.outside, tool);
-        assert!(tools::has_found(&found, prize), "monitoring: {found}");
-    }
-    let monitored = filter.stats();
-    let Method {
-        packets,
-        bytes: _,
-        scanner,
-        dropped,
-        would_drop,
-    } = monitored.method("REGISTER");
-    assert!(packets > 6, "only {packets} attempts were counted");
-    assert_eq!([scanner, dropped, would_drop], [packets, 0, packets]);
+        filter.attach("");
+        for (tool, prize) in [(&enumerates, extension), (&cracks, password)] {
+            let found = tools::run(&link.outside, tool);
+            assert!(tools::has_found(&found, prize), "monitoring: {found}");
+        }
+        let monitored = filter.stats();
+        let Method {
+            packets,
+            bytes: _,
+            scanner,
+            dropped,
+            would_drop,
+        } = monitored.method("REGISTER");
+        assert!(packets > 6, "only {packets} attempts were counted");
+        assert_eq!([scanner, dropped, would_drop], [packets, 0, packets]);
 
-    filter.attach("--drop scanners");
-    for (tool, prize) in [(&enumerates, extension), (&cracks, password)] {
-        let found = tools::run(&link.outside, tool);
-        assert!(!tools::has_found(&found, prize), "dropping: {found}");
-    }
-    // Each gives up when its first request gets no answer.
-    assert_eq!(filter.stats().totals.dropped, 2);
+        filter.attach("--drop scanners");
+        for (tool, prize) in [(&enumerates, extension), (&cracks, password)] {
+            let found = tools::run(&link.outside, tool);
+            assert!(!tools::has_found(&found, prize), "dropping: {found}");
+        }
+        // Each gives up when its first request gets no answer.
+        assert_eq!(filter.stats().totals.dropped, 2);
+    });
 }
 
 #[test]
 fn a_test_tool_is_named_and_let_through() {
-    let link = Link::new();
-    let _registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
-    let sipsak = format!("sipsak -D 1 -s sip:100@{SERVER}");
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let _registrar = Registrar::start(&link.server, 5060);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        let sipsak = format!("sipsak -D 1 -s sip:100@{SERVER}");
 
-    filter.attach("--drop scanners");
-    tools::run(&link.outside, &sipsak).successful();
-    let stats = filter.stats();
-    assert_eq!(
-        [
-            stats.totals.packets,
-            stats.totals.scanner,
-            stats.totals.dropped
-        ],
-        [1, 0, 0]
-    );
-    let Tool {
-        tool: _,
-        kind,
-        packets,
-        dropped,
-        would_drop,
-    } = stats.tool("sipsak");
-    assert_eq!(
-        (kind.as_str(), [packets, dropped, would_drop]),
-        ("testtool", [&1, &0, &0])
-    );
+        filter.attach("--drop scanners");
+        tools::run(&link.outside, &sipsak).successful();
+        let stats = filter.stats();
+        assert_eq!(
+            [
+                stats.totals.packets,
+                stats.totals.scanner,
+                stats.totals.dropped
+            ],
+            [1, 0, 0]
+        );
+        let Tool {
+            tool: _,
+            kind,
+            packets,
+            dropped,
+            would_drop,
+        } = stats.tool("sipsak");
+        assert_eq!(
+            (kind.as_str(), [packets, dropped, would_drop]),
+            ("testtool", [&1, &0, &0])
+        );
 
-    // Its OPTIONS are dropped as OPTIONS, where that is what was asked for.
-    filter.attach("--drop options");
-    let unanswered = tools::run(&link.outside, &sipsak);
-    assert!(!unanswered.status.success(), "{unanswered}");
-    assert_eq!(filter.stats().totals.dropped, 1);
+        // Its OPTIONS are dropped as OPTIONS, where that is what was asked for.
+        filter.attach("--drop options");
+        let unanswered = tools::run(&link.outside, &sipsak);
+        assert!(!unanswered.status.success(), "{unanswered}");
+        assert_eq!(filter.stats().totals.dropped, 1);
+    });
 }
 
 #[test]
 fn keepalives_and_foreign_traffic_pass_unless_asked_for() {
-    let link = Link::new();
-    let filter = SipFilter::new(&link.server);
-    let server = link.server.udp_socket(SERVER);
-    let port = server.local_addr().map_or(0, |address| address.port());
-    if let Err(error) = server.set_read_timeout(Some(Duration::from_millis(500))) {
-        panic!("no timeout: {error}");
-    }
-    let phone = link.outside.udp_socket(PHONE);
-    let arrives = |message: &[u8]| {
-        if let Err(error) = phone.send_to(message, (SERVER, port)) {
-            panic!("cannot send: {error}");
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let filter = SipFilter::in_mode(&link.server, mode);
+        let server = link.server.udp_socket(SERVER);
+        let port = server.local_addr().map_or(0, |address| address.port());
+        if let Err(error) = server.set_read_timeout(Some(Duration::from_millis(500))) {
+            panic!("no timeout: {error}");
         }
-        let mut received = [0; 2048];
-        server
-            .recv(&mut received)
-            .is_ok_and(|length| &received[..length] == message)
-    };
-    let keepalives = [
-        ("CR LF CR LF", messages::CRLF_CRLF),
-        ("a zero byte", messages::ZERO),
-        ("STUN", messages::STUN),
-        ("no payload", messages::EMPTY),
-    ];
-    let foreign = [
-        ("RTP", messages::RTP),
-        ("DNS", messages::DNS),
-        ("HTTP", messages::HTTP),
-    ];
-    let counted = || {
-        let Totals {
-            packets,
-            keepalives,
-            malformed,
-            dropped,
-            ..
-        } = filter.stats().totals;
-        [packets, keepalives, malformed, dropped]
-    };
+        let phone = link.outside.udp_socket(PHONE);
+        let arrives = |message: &[u8]| {
+            if let Err(error) = phone.send_to(message, (SERVER, port)) {
+                panic!("cannot send: {error}");
+            }
+            let mut received = [0; 2048];
+            server
+                .recv(&mut received)
+                .is_ok_and(|length| &received[..length] == message)
+        };
+        let keepalives = [
+            ("CR LF CR LF", messages::CRLF_CRLF),
+            ("a zero byte", messages::ZERO),
+            ("STUN", messages::STUN),
+            ("no payload", messages::EMPTY),
+        ];
+        let foreign = [
+            ("RTP", messages::RTP),
+            ("DNS", messages::DNS),
+            ("HTTP", messages::HTTP),
+        ];
+        let counted = || {
+            let Totals {
+                packets,
+                keepalives,
+                malformed,
+                dropped,
+                ..
+            } = filter.stats().totals;
+            [packets, keepalives, malformed, dropped]
+        };
 
-    filter.attach(&format!("--ports {port} --drop scanners"));
-    for (what, message) in keepalives.into_iter().chain(foreign) {
-        assert!(arrives(message), "--drop scanners: {what} was lost");
-    }
-    assert_eq!(counted(), [7, 4, 3, 0]);
+        filter.attach(&format!("--ports {port} --drop scanners"));
+        for (what, message) in keepalives.into_iter().chain(foreign) {
+            assert!(arrives(message), "--drop scanners: {what} was lost");
+        }
+        assert_eq!(counted(), [7, 4, 3, 0]);
 
-    filter.attach(&format!("--ports {port} --drop malformed"));
-    for (what, message) in keepalives {
-        assert!(arrives(message), "--drop malformed: {what} was lost");
-    }
-    for (what, message) in foreign {
-        assert!(!arrives(message), "--drop malformed: {what} passed");
-    }
-    assert_eq!(counted(), [14, 8, 6, 3]);
-}
-
-#[test]
-fn skb_mode_drops_as_native_mode_does() {
-    let link = Link::new();
-    let registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
-    filter.attach("--mode skb --drop scanners");
-    let found = tools::run(&link.outside, &format!("svmap {SERVER}"));
-    assert!(!tools::has_found(&found, registrar::NAME), "{found}");
-    assert_eq!(registrar.answered(), 0);
-    let stats = filter.stats();
-    let modes: Vec<_> = stats
-        .interfaces
-        .iter()
-        .map(|interface| &interface.mode)
-        .collect();
-    assert_eq!(modes, ["skb"]);
-    assert_eq!(stats.totals.dropped, 1);
+        filter.attach(&format!("--ports {port} --drop malformed"));
+        for (what, message) in keepalives {
+            assert!(arrives(message), "--drop malformed: {what} was lost");
+        }
+        for (what, message) in foreign {
+            assert!(!arrives(message), "--drop malformed: {what} passed");
+        }
+        assert_eq!(counted(), [14, 8, 6, 3]);
+    });
 }
 
 #[test]
@@ -536,84 +539,90 @@ fn a_failed_attach_leaves_what_is_in_force_and_what_is_said_of_it() {
 
 #[test]
 fn a_port_that_is_not_inspected_is_neither_counted_nor_filtered() {
-    let link = Link::new();
-    let _registrar = Registrar::start(&link.server, 7000);
-    let filter = SipFilter::new(&link.server);
-    filter.attach("--ports 5060-5100 --drop scanners,options,malformed");
-    let svmap = format!("svmap -p7000 {SERVER}");
-    let found = tools::run(&link.outside, &svmap);
-    assert!(tools::has_found(&found, registrar::NAME), "{found}");
-    assert_eq!(filter.stats().totals, Totals::default());
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let _registrar = Registrar::start(&link.server, 7000);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        filter.attach("--ports 5060-5100 --drop scanners,options,malformed");
+        let svmap = format!("svmap -p7000 {SERVER}");
+        let found = tools::run(&link.outside, &svmap);
+        assert!(tools::has_found(&found, registrar::NAME), "{found}");
+        assert_eq!(filter.stats().totals, Totals::default());
 
-    filter.attach("--ports any --drop scanners");
-    let found = tools::run(&link.outside, &svmap);
-    assert!(!tools::has_found(&found, registrar::NAME), "{found}");
-    assert_eq!(filter.stats().totals.dropped, 1);
+        filter.attach("--ports any --drop scanners");
+        let found = tools::run(&link.outside, &svmap);
+        assert!(!tools::has_found(&found, registrar::NAME), "{found}");
+        assert_eq!(filter.stats().totals.dropped, 1);
+    });
 }
 
 #[test]
 fn replacing_the_program_lets_no_probe_through_and_loses_no_count() {
-    let link = Link::new();
-    let registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
-    filter.attach("--drop scanners");
-    let scanner = link.outside.udp_socket(SCANNER);
-    let sent = thread::scope(|scope| {
-        let replacing = scope.spawn(|| {
-            for _ in 0..3 {
-                filter.attach("--drop scanners,malformed");
-                filter.attach("--drop scanners");
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let registrar = Registrar::start(&link.server, 5060);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        filter.attach("--drop scanners");
+        let scanner = link.outside.udp_socket(SCANNER);
+        let sent = thread::scope(|scope| {
+            let replacing = scope.spawn(|| {
+                for _ in 0..3 {
+                    filter.attach("--drop scanners,malformed");
+                    filter.attach("--drop scanners");
+                }
+            });
+            let mut sent = 0;
+            while !replacing.is_finished() {
+                if let Err(error) = scanner.send_to(messages::SVMAP, (SERVER, 5060)) {
+                    panic!("cannot send: {error}");
+                }
+                sent += 1;
+                thread::sleep(Duration::from_micros(200));
             }
+            sent
         });
-        let mut sent = 0;
-        while !replacing.is_finished() {
-            if let Err(error) = scanner.send_to(messages::SVMAP, (SERVER, 5060)) {
-                panic!("cannot send: {error}");
-            }
-            sent += 1;
-            thread::sleep(Duration::from_micros(200));
-        }
-        sent
+        assert!(
+            sent > 100,
+            "only {sent} probes were sent while the program was replaced"
+        );
+        let stats = filter.stats();
+        assert_eq!([stats.totals.packets, stats.totals.dropped], [sent; 2]);
+        assert_eq!(registrar.answered(), 0);
     });
-    assert!(
-        sent > 100,
-        "only {sent} probes were sent while the program was replaced"
-    );
-    let stats = filter.stats();
-    assert_eq!([stats.totals.packets, stats.totals.dropped], [sent; 2]);
-    assert_eq!(registrar.answered(), 0);
 }
 
 #[test]
 fn a_killed_run_keeps_filtering_until_the_next_one_adopts_it() {
-    let link = Link::new();
-    let registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
-    let scanner = link.outside.udp_socket(SCANNER);
-    let probe = || {
-        if let Err(error) = scanner.send_to(messages::SVMAP, (SERVER, 5060)) {
-            panic!("cannot send: {error}");
-        }
-    };
-    let run = filter.run("--drop scanners");
-    probe();
-    run.kill();
-    probe();
-    assert_eq!(filter.stats().totals.dropped, 2);
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let registrar = Registrar::start(&link.server, 5060);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        let scanner = link.outside.udp_socket(SCANNER);
+        let probe = || {
+            if let Err(error) = scanner.send_to(messages::SVMAP, (SERVER, 5060)) {
+                panic!("cannot send: {error}");
+            }
+        };
+        let run = filter.run("--drop scanners");
+        probe();
+        run.kill();
+        probe();
+        assert_eq!(filter.stats().totals.dropped, 2);
 
-    let run = filter.run("--drop scanners");
-    probe();
-    assert_eq!(
-        filter.stats().totals.dropped,
-        3,
-        "the counts did not survive"
-    );
-    run.interrupt(Duration::from_secs(10)).successful();
-    assert_eq!(registrar.answered(), 0);
-    filter.assert_absent();
+        let run = filter.run("--drop scanners");
+        probe();
+        assert_eq!(
+            filter.stats().totals.dropped,
+            3,
+            "the counts did not survive"
+        );
+        run.interrupt(Duration::from_secs(10)).successful();
+        assert_eq!(registrar.answered(), 0);
+        filter.assert_absent();
 
-    let run = filter.run("");
-    run.kill();
-    filter.detach_all();
-    filter.assert_absent();
+        let run = filter.run("");
+        run.kill();
+        filter.detach_all();
+        filter.assert_absent();
+    });
 }

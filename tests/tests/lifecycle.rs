@@ -21,7 +21,7 @@ use sip_filter_tests::{
     namespace::{FILTERED, Folder, Link, SCANNER},
     process::{self, Running},
     sip_filter::{self, SipFilter},
-    stats::Totals,
+    stats::{Interface, Totals},
 };
 
 /// How long anything may take.
@@ -44,11 +44,20 @@ fn wait_for_log(running: &mut Running, line: &str, times: usize) {
 
 #[test]
 fn interfaces_that_are_deleted_and_created_again_are_attached_again() {
+    goes_and_comes_back("native", rounds(20));
+}
+
+#[test]
+fn interfaces_at_tcx_that_are_deleted_and_created_again_are_attached_again() {
+    goes_and_comes_back("tcx", rounds(5));
+}
+
+/// Deletes the interface of a `run` in this mode so often, and creates it again.
+fn goes_and_comes_back(mode: &str, rounds: usize) {
     let link = Link::new();
     let sink = Sink::new(&link);
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
     let mut running = filter.run("--drop scanners");
-    let rounds = rounds(20);
     let ((), sent) = flood::during(&link, || {
         let mut before = 0;
         for round in 1..=rounds {
@@ -58,7 +67,7 @@ fn interfaces_that_are_deleted_and_created_again_are_attached_again() {
             link.create();
             wait_for_log(
                 &mut running,
-                &format!("{FILTERED}: is back; attached in native mode"),
+                &format!("{FILTERED}: is back; attached in {mode} mode"),
                 round,
             );
             link.take_up();
@@ -75,6 +84,102 @@ fn interfaces_that_are_deleted_and_created_again_are_attached_again() {
     filter.assert_absent();
     let ((), _) = flood::during(&link, || thread::sleep(Duration::from_millis(50)));
     assert!(sink.heard() > 0, "the sink hears nothing");
+}
+
+/// Which interface has the filter, in which mode.
+fn modes(filter: &SipFilter<'_>) -> Vec<(String, String)> {
+    let interfaces = filter.stats_under_load().interfaces.into_iter();
+    let mut modes: Vec<_> = interfaces
+        .map(|Interface { name, mode, .. }| (name, mode))
+        .collect();
+    modes.sort();
+    modes
+}
+
+#[test]
+fn beside_another_xdp_program_both_see_what_arrives_while_it_is_replaced() {
+    let link = Link::new();
+    let sink = Sink::new(&link);
+    // Somebody's XDP program, which lets through all that it counts.
+    let other = SipFilter::named(&link.server, "other");
+    other.attach("--mode native");
+    let beside = link.server.programs(FILTERED);
+    let filter = SipFilter::in_mode(&link.server, "tcx");
+    filter.attach("--drop scanners");
+    let ((), sent) = flood::during(&link, || {
+        for round in 0..rounds(6) {
+            match round % 2 {
+                0 => filter.attach("--drop scanners,malformed"),
+                _ => drop(filter.succeed("reload")),
+            }
+            assert_eq!(modes(&filter), [(FILTERED.to_owned(), "tcx".to_owned())]);
+        }
+    });
+    assert_eq!(sink.heard(), 0, "a probe has come through");
+    let [at_xdp, at_tcx] = [&other, &filter].map(|filter| filter.stats().totals);
+    println!("{sent:?}, {at_xdp:?}, {at_tcx:?}");
+    assert!(at_tcx.packets > 0);
+    assert_eq!(at_tcx.dropped, at_tcx.packets);
+    assert_eq!([at_xdp.dropped, at_xdp.would_drop], [0, at_xdp.packets]);
+    assert_eq!(
+        [at_xdp.packets, at_xdp.bytes],
+        [at_tcx.packets, at_tcx.bytes]
+    );
+    let status: Value = serde_json::from_str(&filter.succeed("status --format json"))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let others = &status["attachments"][0]["others"];
+    assert_eq!(others[0]["hook"], "xdp", "{status}");
+    assert_eq!(
+        others[0]["program_id"].as_u64(),
+        Some(beside[0]),
+        "{status}"
+    );
+    filter.detach();
+    assert_eq!(link.server.programs(FILTERED), beside);
+    assert!(!filter.pins().exists());
+    let ((), _) = flood::during(&link, || thread::sleep(Duration::from_millis(50)));
+    assert!(sink.heard() > 0, "the sink hears nothing");
+    other.detach();
+    other.assert_absent();
+}
+
+#[test]
+fn one_filter_may_be_at_xdp_here_and_at_tcx_there() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    link.server.ip("link add spare0 type veth peer name spare1");
+    let mut running = filter.run("--mode native --drop scanners");
+    filter.succeed("attach -i spare0 --mode tcx --drop scanners");
+    let both = [FILTERED, "spare0"].map(ToOwned::to_owned);
+    let both: Vec<_> = both
+        .into_iter()
+        .zip(["native".to_owned(), "tcx".to_owned()])
+        .collect();
+    assert_eq!(modes(&filter), both);
+    let programs = || [FILTERED, "spare0"].map(|name| link.server.programs(name));
+    let before = programs();
+    filter.succeed("reload");
+    let now = programs();
+    for (before, now) in before.iter().zip(&now) {
+        assert!(
+            before.len() == 1 && now.len() == 1 && before != now,
+            "{before:?}, {now:?}"
+        );
+    }
+    // Each comes back as it was.
+    link.server.ip("link delete spare0");
+    wait_for_log(&mut running, "spare0: is gone", 1);
+    link.server.ip("link add spare0 type veth peer name spare1");
+    wait_for_log(&mut running, "spare0: is back; attached in tcx mode", 1);
+    link.delete();
+    wait_for_log(&mut running, &format!("{FILTERED}: is gone"), 1);
+    link.create();
+    let back = format!("{FILTERED}: is back; attached in native mode");
+    wait_for_log(&mut running, &back, 1);
+    assert_eq!(programs(), now, "another program than that in force");
+    running.interrupt(PATIENCE).successful();
+    filter.assert_absent();
+    assert!(link.server.programs("spare0").is_empty());
 }
 
 #[test]
@@ -364,11 +469,21 @@ fn set_layout(pin: &Path, version: u32) {
 
 #[test]
 fn attached_and_detached_a_hundred_times_it_leaves_nothing() {
+    comes_and_goes("auto", rounds(100));
+}
+
+#[test]
+fn attached_and_detached_at_tcx_it_leaves_nothing() {
+    comes_and_goes("tcx", rounds(10));
+}
+
+/// Attaches and detaches in this mode so often.
+fn comes_and_goes(mode: &str, rounds: usize) {
     let link = Link::new();
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
     let held = Held::by(&link);
     let (mut attaching, mut detaching) = (Vec::new(), Vec::new());
-    for _ in 0..rounds(100) {
+    for _ in 0..rounds {
         let begun = Instant::now();
         filter.attach("");
         attaching.push(begun.elapsed());
@@ -438,7 +553,8 @@ impl<'a> Held<'a> {
     /// Everything in the kernel that has a name of ours. Other tests have theirs at the same time.
     fn now() -> HashSet<(&'static str, u32)> {
         let programs = loaded_programs().flatten();
-        let programs = programs.filter(|program| program.name_as_str() == Some(abi::PROGRAM));
+        let is_ours = |name: &str| name.starts_with(abi::PROGRAM);
+        let programs = programs.filter(|program| program.name_as_str().is_some_and(is_ours));
         let maps = loaded_maps().flatten();
         // The kernel keeps 15 bytes of a name.
         let ours = |name: &str| map::PINNED.iter().any(|known| known.starts_with(name));
@@ -455,7 +571,7 @@ impl<'a> Held<'a> {
     /// Waits until the kernel holds nothing more than before. It frees what nobody holds a moment
     /// later, and other tests' come and go.
     fn assert_nothing_is_left(&self) {
-        assert_eq!(self.link.server.xdp_program(FILTERED), None);
+        assert!(self.link.server.programs(FILTERED).is_empty());
         let end = Instant::now() + PATIENCE;
         let mut left = Self::now();
         left.retain(|one| !self.before.contains(one));

@@ -11,7 +11,7 @@ use sip_filter_tests::{
     messages::SVMAP,
     namespace::{FILTERED, Folder, Link, SCANNER, SERVER},
     process::{self, Finished, Running},
-    sip_filter::SipFilter,
+    sip_filter::{SipFilter, in_each_mode},
 };
 
 /// How long `run` may take to attach, or to attach again.
@@ -148,20 +148,26 @@ fn confined(link: &Link, command: &Command) -> Command {
 
 #[test]
 fn what_the_unit_leaves_of_root_is_enough() {
+    in_each_mode(enough_is_left_of_root);
+}
+
+fn enough_is_left_of_root(mode: &str) {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
     let command = |line: &str| confined(&link, &filter.command(line.split(' ')));
     let succeed = |line: &str| -> Finished { process::run(command(line), PATIENCE).successful() };
-    let line = format!("run -i {FILTERED} --keep --drop scanners");
+    let line = format!("run -i {FILTERED} --mode {mode} --keep --drop scanners");
     let mut running = Running::start(command(&line));
     running.wait_until("it was attached", PATIENCE, |running| {
         running.stderr().contains("dropping scanners")
     });
     succeed("block add 203.0.113.0/24");
     succeed("reload");
-    for line in ["status", "stats", "block list", "config show"] {
+    for line in ["stats", "block list", "config show"] {
         succeed(line);
     }
+    let status = succeed("status").stdout;
+    assert!(status.contains(&format!(", {mode}, program")), "{status}");
     running.signal(libc::SIGTERM);
     let kept = running.finish(PATIENCE).successful();
     assert!(kept.stderr.contains("stays attached"), "{kept}");
