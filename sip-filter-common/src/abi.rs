@@ -20,6 +20,8 @@ pub const VERSION: u32 = 5;
 
 /// The XDP program's name in the object; the names of others begin with it.
 pub const PROGRAM: &str = "sip_filter";
+/// The same for kernels that hand an XDP program frames in one piece alone (before 5.18).
+pub const ONE_PIECE_PROGRAM: &str = "sip_filter_one";
 /// The name of the program for tcx.
 pub const TCX_PROGRAM: &str = "sip_filter_tcx";
 
@@ -103,6 +105,8 @@ pub mod global {
     pub const ANY_PORT: &str = "ANY_PORT";
     /// `u32`: not 0 where the kernel has `bpf_ktime_get_coarse_ns` (5.11).
     pub const COARSE_CLOCK: &str = "COARSE_CLOCK";
+    /// `u32`: not 0 where an XDP program may be handed frames in several pieces (5.18).
+    pub const SEVERAL_PIECES: &str = "SEVERAL_PIECES";
     /// [`PortSet`](super::PortSet): the inspected ports.
     pub const PORT_SET: &str = "PORT_SET";
     /// [`SignatureTable`](crate::signature::SignatureTable).

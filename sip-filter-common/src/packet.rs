@@ -140,6 +140,12 @@ fn parse_headers(frame: &impl Frame) -> Result<Udp, Packet> {
 }
 
 impl Udp {
+    /// Whether the frame holds the packet to its end, as far as it can be read.
+    #[inline(always)]
+    pub fn is_whole(&self, frame: &impl Frame) -> bool {
+        frame.holds(self.end)
+    }
+
     /// The datagram, if its lengths and the packet's agree with each other and with the frame's.
     #[inline(always)]
     pub fn datagram<F: Frame>(self, frame: &F) -> Option<Datagram<F::Payload>> {

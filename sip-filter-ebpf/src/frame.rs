@@ -14,6 +14,8 @@ pub const MAX_FRAME: usize = 0x1_ffff;
 pub struct PacketFrame {
     start: usize,
     end: usize,
+    /// How many bytes it has in all, where that is more than can be read; else 0.
+    length: usize,
     /// See [`Frame::taken_out`].
     taken_out: usize,
     /// Bits that the verifier knows nothing of: see [`opaque::forget`].
@@ -28,6 +30,7 @@ impl PacketFrame {
         let frame = Self {
             start,
             end,
+            length: 0,
             taken_out,
             unknown: 0,
         };
@@ -39,7 +42,22 @@ impl PacketFrame {
         })
     }
 
-    /// Where the frame ends.
+    /// The same frame, which has so many bytes, not all of which can be read.
+    #[inline(always)]
+    pub fn longer(self, length: usize) -> Self {
+        Self { length, ..self }
+    }
+
+    /// How much can be read of so many bytes from `offset`, up to which it can be read.
+    #[inline(always)]
+    pub fn readable(&self, offset: usize, length: usize) -> usize {
+        match self.length {
+            0 => length,
+            _ => length.min((self.end - self.start).wrapping_sub(offset)),
+        }
+    }
+
+    /// Where ends what can be read.
     #[inline(always)]
     pub fn end(&self) -> usize {
         self.end
@@ -73,7 +91,7 @@ impl Frame for PacketFrame {
 
     #[inline(always)]
     fn holds(&self, length: usize) -> bool {
-        self.start + length <= self.end
+        self.start + length <= self.end || length <= self.length
     }
 
     #[inline(always)]

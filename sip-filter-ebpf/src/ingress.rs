@@ -4,8 +4,9 @@
 //! This knows the contexts of both, and gives a frame that is read alike.
 
 use aya_ebpf::{
-    EbpfContext,
+    EbpfContext, Global,
     bindings::{__sk_buff, xdp_md},
+    helpers::bpf_xdp_get_buff_len,
     programs::{TcContext, XdpContext},
 };
 use sip_filter_common::{
@@ -18,10 +19,17 @@ use crate::{
     opaque, policy,
 };
 
+// Named in `sip_filter_common::abi::global`.
+#[unsafe(no_mangle)]
+static SEVERAL_PIECES: Global<u32> = Global::new(0);
+
 /// The context of a program that sees what arrives.
 pub trait Ingress: EbpfContext {
     /// The frame, as far as it can be read; `None` where it has no whole Ethernet header.
     fn frame(&self) -> Option<PacketFrame>;
+
+    /// How many bytes the frame has, with those that cannot be read.
+    fn length(&self) -> usize;
 
     /// The same, of which the compiler does not know that it is the same.
     fn anew(self) -> Self;
@@ -31,6 +39,16 @@ impl Ingress for XdpContext {
     #[inline(always)]
     fn frame(&self) -> Option<PacketFrame> {
         PacketFrame::new(self.data(), self.data_end(), 0)
+    }
+
+    /// What does not fit into a page is in pieces behind it, on kernels that hand over such frames.
+    #[inline(always)]
+    fn length(&self) -> usize {
+        match SEVERAL_PIECES.load() {
+            0 => 0,
+            // SAFETY: the context of the running program.
+            _ => unsafe { bpf_xdp_get_buff_len(self.ctx) as usize & MAX_FRAME },
+        }
     }
 
     #[inline(always)]
@@ -49,6 +67,11 @@ impl Ingress for TcContext {
     }
 
     #[inline(always)]
+    fn length(&self) -> usize {
+        self.len() as usize & MAX_FRAME
+    }
+
+    #[inline(always)]
     fn anew(self) -> Self {
         Self::new(opaque::constant(self.skb.skb as usize) as *mut __sk_buff)
     }
@@ -56,14 +79,14 @@ impl Ingress for TcContext {
 
 /// Has the kernel bring a packet into one piece, where it is to be read and is in several.
 ///
-/// Where there is no memory for that, it stays as it is, and is found to be cut off. What several
-/// datagrams of one sender were joined to (UDP GRO, where a socket or `rx-udp-gro-forwarding` asks for
-/// it; UDP_SEGMENT of a container of this host) is one packet here: it is judged by its beginning,
-/// counted once and goes one way.
+/// Where there is no memory for that, its first piece is what can be read. What several datagrams of
+/// one sender were joined to (UDP GRO, where a socket or `rx-udp-gro-forwarding` asks for it;
+/// UDP_SEGMENT of a container of this host) is one packet here: it is judged by its beginning, counted
+/// once and goes one way.
 #[inline(always)]
 pub fn gather(ctx: &TcContext) {
     let is_in_pieces = match ctx.frame() {
-        Some(frame) => !frame.holds(ctx.len() as usize & MAX_FRAME),
+        Some(frame) => !frame.holds(ctx.length()),
         None => false,
     };
     if is_in_pieces {

@@ -48,9 +48,20 @@ use sip_filter_common::{
 
 use crate::{count::Tally, ingress::Ingress};
 
-/// Inspects one frame as the driver delivers it.
-#[xdp]
+/// Inspects one frame as the driver delivers it, in one piece or in several.
+#[xdp(frags)]
 pub fn sip_filter(ctx: XdpContext) -> u32 {
+    filter(ctx)
+}
+
+/// The same for kernels that do not take such a program.
+#[xdp]
+pub fn sip_filter_one(ctx: XdpContext) -> u32 {
+    filter(ctx)
+}
+
+#[inline(always)]
+fn filter(ctx: XdpContext) -> u32 {
     if leaves_at_once(&ctx) {
         return xdp_action::XDP_PASS;
     }
@@ -100,6 +111,10 @@ fn inspect<C: Ingress>(ctx: C) -> u32 {
     if !policy::may_inspect(udp.port) {
         return xdp_action::XDP_PASS;
     }
+    let frame = match udp.is_whole(&frame) {
+        true => frame,
+        false => frame.longer(ctx.length()),
+    };
     let Some(datagram) = udp.datagram(&frame) else {
         return count::unreadable();
     };

@@ -57,7 +57,7 @@ pub struct PacketPayload {
 }
 
 impl PacketPayload {
-    /// `length` bytes from `offset` in the frame.
+    /// `length` bytes from `offset` in the frame, or as many of them as can be read.
     #[inline(always)]
     pub fn new(frame: &PacketFrame, offset: usize, length: usize) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl PacketPayload {
             offset,
             start: frame.start() + offset,
             frame_end: frame.end(),
-            length,
+            length: frame.readable(offset, length),
             unknown: frame.unknown(),
         }
     }

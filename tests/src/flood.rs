@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Where the probes go.
-const PORT: u16 = 5060;
+pub const PORT: u16 = 5060;
 
 /// Hears what comes through, whatever becomes of the interfaces meanwhile.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Sink {
     pub fn heard(&self) -> u64 {
         let mut heard = 0;
         loop {
-            match self.socket.recv(&mut [0; 4096]) {
+            match self.socket.recv(&mut [0; 9000]) {
                 Ok(_) => heard += 1,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return heard,
                 Err(error) => panic!("the sink cannot hear: {error}"),

@@ -23,7 +23,7 @@ use sip_filter::{
     lists::Lists,
 };
 use sip_filter_common::{
-    abi::{Address, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
+    abi::{self, Address, MAX_TOOLS, PortCount, SourceCount, ToolCounts, Totals},
     classify::{Classification, Destination, Work, classify},
     frame::SliceFrame,
     packet::{self, Packet},
@@ -230,6 +230,12 @@ impl Program {
             Ok(Some(ids)) => ids,
             other => panic!("the kernel does not say which maps the program has: {other:?}"),
         }
+    }
+
+    /// Whether it may be handed frames that do not fit into a page, in several pieces: at XDP, from Linux
+    /// 5.18 on.
+    pub fn takes_several_pieces(&self) -> bool {
+        self.hook == Hook::Xdp && self.info().name_as_str() == Some(abi::PROGRAM)
     }
 
     /// Whether BPF_PROG_TEST_RUN makes what the program sees of so short a frame: no socket buffer of

@@ -2,6 +2,9 @@
 //! dropped when that was asked for, counted exactly, and let through again afterwards.
 
 use std::{
+    io,
+    net::UdpSocket,
+    os::fd::AsRawFd as _,
     thread,
     time::{Duration, Instant},
 };
@@ -12,6 +15,7 @@ use aya::{
 };
 use sip_filter_common::abi;
 use sip_filter_tests::{
+    flood::Sink,
     messages,
     namespace::{
         Bpffs, FILTERED, Link, OUTSIDE, PHONE, SCANNER, SCANNER_IPV6, SERVER, SERVER_IPV6,
@@ -502,6 +506,52 @@ fn keepalives_and_foreign_traffic_pass_unless_asked_for() {
             assert!(!arrives(message), "--drop malformed: {what} passed");
         }
         assert_eq!(counted(), [14, 8, 6, 3]);
+    });
+}
+
+/// Sends a datagram of two parts, which a socket buffer holds in two pieces.
+fn send_in_pieces(socket: &UdpSocket, first: &[u8], rest: &[u8]) {
+    for (part, flags) in [(first, libc::MSG_MORE), (rest, 0)] {
+        // SAFETY: the part is as long as is said.
+        let sent =
+            unsafe { libc::send(socket.as_raw_fd(), part.as_ptr().cast(), part.len(), flags) };
+        assert_eq!(sent, part.len() as isize, "{}", io::Error::last_os_error());
+    }
+}
+
+#[test]
+fn a_large_mtu_and_packets_in_pieces_hide_nothing() {
+    in_each_mode(|mode| {
+        let link = Link::new();
+        link.server.ip(&format!("link set {FILTERED} mtu 9000"));
+        link.outside.ip(&format!("link set {OUTSIDE} mtu 9000"));
+        let sink = Sink::new(&link);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        filter.attach("--drop scanners");
+        assert_eq!(filter.stats().interfaces[0].mode, mode);
+        let scanner = link.outside.udp_socket(SCANNER);
+        let connected = scanner.connect((SERVER, 5060));
+        connected.unwrap_or_else(|error| panic!("{error}"));
+        let watch = Watch::on(&link.outside, OUTSIDE);
+        let (first, rest) = messages::SVMAP.split_at(40);
+        let long = [rest, &[b'x'; 8000]].concat();
+        for (first, rest) in [
+            (first, rest),
+            (first, &long),
+            (messages::SVMAP, &[b'x'; 5000]),
+        ] {
+            send_in_pieces(&scanner, first, rest);
+        }
+        assert_eq!(sink.heard(), 0, "a probe has come through");
+        let passed = watch.finish();
+        let probes = passed.iter().filter(|datagram| is_probe(datagram));
+        let bytes: usize = probes.map(|probe| probe.frame.len()).sum();
+        let totals = filter.stats().totals;
+        assert_eq!([totals.packets, totals.dropped], [3, 3], "{totals:?}");
+        assert_eq!(totals.bytes, bytes as u64);
+        filter.detach();
+        send_in_pieces(&scanner, first, rest);
+        assert_eq!(sink.heard(), 1);
     });
 }
 

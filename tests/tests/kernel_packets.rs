@@ -978,6 +978,36 @@ fn on_a_listed_port_everything_is_inspected_beside_any(hook: Hook) {
     hold(&program(hook, "scanners", "5060,any"), &rows);
 }
 
+#[test]
+fn a_frame_in_several_pieces_is_judged_by_its_first_one() {
+    let program = program(Hook::Xdp, "scanners", PORTS);
+    if !program.takes_several_pieces() {
+        println!("skipped: this kernel hands over no such frames (5.18 and later do)");
+        return;
+    }
+    let long = |length: usize| [messages::SVMAP, &b"x".repeat(length)].concat();
+    let mut rows = Vec::new();
+    for (family, frame, source) in [("IPv4", ipv4(), FROM_IPV4), ("IPv6", ipv6(), FROM_IPV6)] {
+        for length in [3000, 4000, 8000, 20_000, 40_000] {
+            let what = format!("{family}, the probe and {length} bytes more");
+            let frame = frame.clone().payload(long(length)).vlan(7).bytes();
+            let expected = dropped_probe(source, frame.len());
+            let cut = frame[..frame.len() - 1].to_vec();
+            rows.push(row(format!("{what}, cut off"), cut, Expected::Unreadable));
+            rows.push(row(what, frame, expected));
+        }
+        // What names the tool is in a piece that is not read.
+        let hidden = format!(
+            "OPTIONS sip:a SIP/2.0\r\nX: {}\r\nUser-Agent: friendly-scanner\r\n\r\n",
+            "x".repeat(5000)
+        );
+        let frame = frame.payload(hidden).bytes();
+        let expected = passed(MessageClass::Options, source, frame.len());
+        rows.push(row(format!("{family}, hidden"), frame, expected));
+    }
+    hold(&program, &rows);
+}
+
 // --- Verdicts ------------------------------------------------------------------------------
 
 fn the_first_rule_that_matches_gives_the_verdict(hook: Hook) {

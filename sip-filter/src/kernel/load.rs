@@ -92,6 +92,8 @@ impl<'a> Load<'a> {
 /// Without an instance its maps are pinned nowhere and go with it: so it is tested and measured.
 pub struct Loaded {
     pub(super) ebpf: Ebpf,
+    /// The name of the program for XDP, which is another one on old kernels.
+    xdp_program: &'static str,
     /// When the filter whose maps these are was first attached.
     attached_at: Option<u64>,
     /// What the signatures' numbers mean once it is in force.
@@ -175,6 +177,10 @@ impl Loaded {
         let any_port = u32::from(load.any_port);
         let uses = load.rules.uses;
         let coarse_clock = u32::from(has_coarse_clock()?);
+        let (xdp_program, several_pieces) = match takes_several_pieces()? {
+            true => (abi::PROGRAM, 1_u32),
+            false => (abi::ONE_PIECE_PROGRAM, 0),
+        };
         let log_level = if load.verbose {
             LOG_VERDICTS
         } else {
@@ -200,6 +206,7 @@ impl Loaded {
             .override_global(global::DROP_SET, &drop_set, true)
             .override_global(global::ANY_PORT, &any_port, true)
             .override_global(global::COARSE_CLOCK, &coarse_clock, true)
+            .override_global(global::SEVERAL_PIECES, &several_pieces, true)
             .override_global(global::LOG_LEVEL, &log_level, true)
             .override_global(global::PORT_SET, load.ports, true)
             .override_global(global::SIGNATURES, &*signatures, true)
@@ -233,6 +240,7 @@ impl Loaded {
             .filter(|at| *at != 0);
         let mut loaded = Self {
             ebpf,
+            xdp_program,
             attached_at,
             numbers,
             replacing,
@@ -254,7 +262,7 @@ impl Loaded {
     ///
     /// When the object holds none, which is a fault of the build.
     pub fn xdp(&self) -> Result<&Xdp> {
-        let program = self.ebpf.program(abi::PROGRAM).context(NO_PROGRAM)?;
+        let program = self.ebpf.program(self.xdp_program).context(NO_PROGRAM)?;
         Ok(program.try_into()?)
     }
 
@@ -354,8 +362,8 @@ impl Loaded {
     }
 
     fn xdp_mut(&mut self) -> Result<&mut Xdp> {
-        let program = self.ebpf.program_mut(abi::PROGRAM).context(NO_PROGRAM)?;
-        Ok(program.try_into()?)
+        let program = self.ebpf.program_mut(self.xdp_program);
+        Ok(program.context(NO_PROGRAM)?.try_into()?)
     }
 
     fn classifier_mut(&mut self) -> Result<&mut SchedClassifier> {
@@ -406,6 +414,13 @@ fn refused(error: ProgramError) -> anyhow::Error {
         }
         other => anyhow!(other).context("the kernel refused the program"),
     }
+}
+
+/// Whether the kernel hands an XDP program frames in several pieces (5.18): only where it does may
+/// the program be on a device whose frames may be longer than a page.
+fn takes_several_pieces() -> Result<bool> {
+    is_helper_supported(ProgramType::Xdp, bpf_func_id::BPF_FUNC_xdp_get_buff_len)
+        .context("cannot ask what the kernel supports")
 }
 
 /// Whether the kernel has the cheap clock (5.11).
