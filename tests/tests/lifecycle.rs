@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use sip_filter_common::abi::{self, map};
 use sip_filter_tests::{
     flood::{self, Sink},
+    messages::SVMAP,
     mutation::Random,
-    namespace::{FILTERED, Folder, Link, SCANNER},
+    namespace::{FILTERED, Folder, Link, SCANNER, SERVER},
     process::{self, Running},
     sip_filter::{self, SipFilter},
     stats::{Interface, Totals},
@@ -139,6 +140,27 @@ fn beside_another_xdp_program_both_see_what_arrives_while_it_is_replaced() {
     assert!(!filter.pins().exists());
     let ((), _) = flood::during(&link, || thread::sleep(Duration::from_millis(50)));
     assert!(sink.heard() > 0, "the sink hears nothing");
+    other.detach();
+    other.assert_absent();
+}
+
+#[test]
+fn what_it_lets_through_goes_on_to_the_other_programs_at_tcx() {
+    let link = Link::new();
+    let other = SipFilter::named(&link.server, "other");
+    other.attach("--mode tcx");
+    let filter = SipFilter::in_mode(&link.server, "tcx");
+    let scanner = link.outside.udp_socket(SCANNER);
+    let counted = || [&filter, &other].map(|filter| filter.stats().totals.packets);
+    // It is the first to see a packet, whoever was there before.
+    for (drop, both) in [("", [1, 1]), ("--drop scanners", [2, 1]), ("", [3, 2])] {
+        filter.attach(drop);
+        let sent = scanner.send_to(SVMAP, (SERVER, flood::PORT));
+        assert!(sent.is_ok(), "{sent:?}");
+        assert_eq!(counted(), both, "with {drop:?}");
+    }
+    filter.detach();
+    assert_eq!(link.server.programs(FILTERED).len(), 1);
     other.detach();
     other.assert_absent();
 }
