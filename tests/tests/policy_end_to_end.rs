@@ -25,7 +25,7 @@ use sip_filter_tests::{
     packet::Frame,
     process::Running,
     registrar::Registrar,
-    sip_filter::SipFilter,
+    sip_filter::{SipFilter, in_each_mode},
     sipp::{Outcome, Play, Scenario},
     tools,
     watch::{Datagram, Watch},
@@ -238,27 +238,29 @@ fn with_changes(text: String, changes: &[(&str, &str)]) -> String {
 /// What README warns of.
 #[test]
 fn a_trunk_that_is_not_allowed_is_blocked_by_what_others_send_in_its_name() {
-    let link = Link::new();
-    let _phone = tools::answer_calls(&link.server, CALLED);
-    let filter = SipFilter::new(&link.server);
-    let configuration = Configuration::new(&format!("drop = [\"scanners\"]\n{ESCALATE}"));
-    filter.attach(&configuration.option());
-    let calls = |many| tools::call(&link.outside, CALLED, many).status.success();
-    assert!(calls(2));
-    forge(&link, PHONE, 4);
-    assert!(calls(2), "four packets are not five");
-    forge(&link, PHONE, 1);
-    assert!(!calls(2), "the trunk was not blocked");
-    let stats = filter.stats();
-    let trunk = stats.source(PHONE);
-    assert_eq!(trunk.reason("signature"), 4);
-    // The fifth forged packet, and an INVITE of either call.
-    assert_eq!(trunk.reason("escalated"), 3);
+    in_each_mode(|mode| {
+        let link = Link::new();
+        let _phone = tools::answer_calls(&link.server, CALLED);
+        let filter = SipFilter::in_mode(&link.server, mode);
+        let configuration = Configuration::new(&format!("drop = [\"scanners\"]\n{ESCALATE}"));
+        filter.attach(&configuration.option());
+        let calls = |many| tools::call(&link.outside, CALLED, many).status.success();
+        assert!(calls(2));
+        forge(&link, PHONE, 4);
+        assert!(calls(2), "four packets are not five");
+        forge(&link, PHONE, 1);
+        assert!(!calls(2), "the trunk was not blocked");
+        let stats = filter.stats();
+        let trunk = stats.source(PHONE);
+        assert_eq!(trunk.reason("signature"), 4);
+        // The fifth forged packet, and an INVITE of either call.
+        assert_eq!(trunk.reason("escalated"), 3);
 
-    filter.succeed(&format!("allow add {PHONE} --reason trunk"));
-    assert!(calls(2), "the allow list did not win");
-    filter.succeed(&format!("allow del {PHONE}"));
-    assert!(!calls(2), "the block has ended before its time");
+        filter.succeed(&format!("allow add {PHONE} --reason trunk"));
+        assert!(calls(2), "the allow list did not win");
+        filter.succeed(&format!("allow del {PHONE}"));
+        assert!(!calls(2), "the block has ended before its time");
+    });
 }
 
 #[test]
