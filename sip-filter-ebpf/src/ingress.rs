@@ -16,7 +16,7 @@ use sip_filter_common::{
 
 use crate::{
     frame::{MAX_FRAME, PacketFrame},
-    opaque, policy,
+    opaque, policy, report,
 };
 
 // Named in `sip_filter_common::abi::global`.
@@ -33,6 +33,9 @@ pub trait Ingress: EbpfContext {
 
     /// The same, of which the compiler does not know that it is the same.
     fn anew(self) -> Self;
+
+    /// Reports what was noted of the frame.
+    fn report(&self);
 }
 
 impl Ingress for XdpContext {
@@ -55,6 +58,11 @@ impl Ingress for XdpContext {
     fn anew(self) -> Self {
         Self::new(opaque::constant(self.ctx as usize) as *mut xdp_md)
     }
+
+    #[inline(always)]
+    fn report(&self) {
+        report::sip_filter_report(self.ctx);
+    }
 }
 
 impl Ingress for TcContext {
@@ -74,6 +82,11 @@ impl Ingress for TcContext {
     #[inline(always)]
     fn anew(self) -> Self {
         Self::new(opaque::constant(self.skb.skb as usize) as *mut __sk_buff)
+    }
+
+    #[inline(always)]
+    fn report(&self) {
+        report::sip_filter_report_tcx(self.skb.skb);
     }
 }
 

@@ -4,8 +4,8 @@
 //! packet. A flood reports no more than [`Event::MOST`] in a while; the rest is counted.
 
 use aya_ebpf::{
-    bindings::{BPF_ANY, xdp_md},
-    programs::XdpContext,
+    bindings::{__sk_buff, BPF_ANY, xdp_md},
+    programs::{TcContext, XdpContext},
 };
 use sip_filter_common::{
     abi::{Counts, Event},
@@ -14,7 +14,7 @@ use sip_filter_common::{
 
 use crate::{
     count::{Tally, counts},
-    frame::PacketFrame,
+    ingress::Ingress,
     maps::{EVENTS, REPORTED},
     opaque,
     payload::PacketPayload,
@@ -30,23 +30,35 @@ pub fn note(counts: &mut Counts, payload: &PacketPayload) {
 
 /// Reports what was noted of a datagram, if anything was.
 #[inline(always)]
-pub fn event(ctx: &XdpContext, counts: &mut Counts, tally: &Tally) {
+pub fn event(ctx: &impl Ingress, counts: &mut Counts, tally: &Tally) {
     if counts.event.what == 0 {
         return;
     }
     let facts = tally.facts_at(counts.sent.port as u16);
     counts.event.facts = facts.with_behaviour(counts.sent.behaviour);
-    sip_filter_report(ctx.ctx);
+    ctx.report();
 }
 
+/// Reports what was noted of a frame from the driver.
+///
 /// A function of the context alone, which the verifier walks once and not at the end of each path
 /// through the rest.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn sip_filter_report(ctx: *mut xdp_md) -> u64 {
-    let ctx = XdpContext::new(ctx);
-    let (Some(counts), Some(frame)) = (counts(), PacketFrame::new(ctx.data(), ctx.data_end()))
-    else {
+pub extern "C" fn sip_filter_report(ctx: *mut xdp_md) -> u64 {
+    noted(&XdpContext::new(ctx))
+}
+
+/// The same of a socket buffer.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn sip_filter_report_tcx(skb: *mut __sk_buff) -> u64 {
+    noted(&TcContext::new(skb))
+}
+
+#[inline(always)]
+fn noted(ctx: &impl Ingress) -> u64 {
+    let (Some(counts), Some(frame)) = (counts(), ctx.frame()) else {
         return 0;
     };
     if may_report(counts) {

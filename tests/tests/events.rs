@@ -177,9 +177,12 @@ fn without_a_run_the_last_events_are_known_and_can_be_followed() {
 fn status_says_what_became_of_events() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
-    filter.attach("");
+    // Where it is the network stack that hands over the packet, whose first bytes are found otherwise.
+    filter.attach("--mode tcx");
     send(&link, SCANNER, SVMAP);
     send(&link, SCANNER, SVMAP);
+    let asked = objects(&filter.succeed("events"));
+    assert_eq!(asked[0]["user_agent"], "friendly-scanner");
     let status: Value = serde_json::from_str(&filter.succeed("status --format json"))
         .unwrap_or_else(|error| panic!("{error}"));
     let expected = serde_json::json!({"reported": 1, "suppressed": 0, "lost": 0});
