@@ -6,7 +6,6 @@ use std::{
     fmt::Write as _,
     fs,
     net::UdpSocket,
-    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -15,14 +14,13 @@ use std::{
 use aya::maps::{Array, Map, MapData};
 use serde_json::Value;
 use sip_filter::{
-    config::{ports::Ports, prefix::Prefix, signatures::Signatures},
+    config::{ports::Ports, signatures::Signatures},
     kernel::{self, Instance, Load, Mode, RunningLists},
     lists::{ConfigEntry, List, Writing},
 };
 use sip_filter_common::{abi::map, lists::ListFilter, verdict::DropSet};
 use sip_filter_tests::{
     messages,
-    mutation::Random,
     namespace::{FILTERED, Folder, Link, PHONE, SCANNER, SCANNER_IPV6, SERVER, SERVER_IPV6},
     process::{self, Finished},
     sip_filter::SipFilter,
@@ -537,92 +535,4 @@ fn program_and_lists_are_replaced_at_once() {
             .all(|name| !name.to_string_lossy().ends_with("-new")),
         "{left:?}"
     );
-}
-
-/// The file holds what one of two commands has said, whole, and so do the maps after the next one.
-#[test]
-fn a_command_that_is_killed_has_happened_or_not() {
-    const ROUNDS: usize = 60;
-    let line = Line::new();
-    let filter = SipFilter::new(&line.link.server);
-    filter.attach("");
-    let sets: Vec<BTreeSet<String>> = (0..2)
-        .map(|set| {
-            let hosts = (0..3000).map(|n| format!("10.{set}.{}.{}", n / 250, n % 250 + 1));
-            hosts
-                .chain(
-                    (0..300)
-                        .map(|n| format!("10.{}.{n}.0/24", 2 + set))
-                        .filter(|prefix| prefix.parse::<Prefix>().is_ok()),
-                )
-                .collect()
-        })
-        .collect();
-    let folder = Folder::new();
-    let files: Vec<_> = sets
-        .iter()
-        .enumerate()
-        .map(|(at, set)| {
-            let path = folder.path().join(format!("{at}.txt"));
-            let text: String = set.iter().map(|address| format!("{address}\n")).collect();
-            fs::write(&path, text).unwrap_or_else(|error| panic!("{error}"));
-            path
-        })
-        .collect();
-    let import = |at: usize| -> Command {
-        let mut command = filter.command(["block", "import", "--replace"]);
-        command
-            .arg(&files[at])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command
-    };
-    process::run(import(0), PATIENCE).successful();
-    let started = Instant::now();
-    process::run(import(1), PATIENCE).successful();
-    let takes = started.elapsed();
-    let mut random = Random::new(9);
-    let mut in_force = 1;
-    let mut outcomes = [0; 2];
-    for round in 0..ROUNDS {
-        let next = 1 - in_force;
-        let mut child = import(next)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{error}"));
-        let moment = takes.mul_f64(random.below(1100) as f64 / 1000.0);
-        thread::sleep(moment);
-        let _ = child.kill();
-        let _ = child.wait();
-        let found = addresses(&filter, "block");
-        let which = sets.iter().position(|set| *set == found);
-        let Some(which) = which else {
-            panic!(
-                "round {round}, after {moment:?}: {} entries are neither",
-                found.len()
-            );
-        };
-        outcomes[usize::from(which == next)] += 1;
-        in_force = which;
-        if round % 4 == 0 {
-            // Whatever the next command is, it puts right what was left.
-            filter.succeed("allow add 192.0.2.20");
-            let maps = RunningLists::open(&instance(&filter));
-            let held = maps.and_then(|maps| maps.map(|maps| maps.dropped(List::Block)).transpose());
-            let held = held
-                .unwrap_or_else(|error| panic!("{error:#}"))
-                .unwrap_or_default();
-            let held: BTreeSet<_> = held
-                .keys()
-                .map(|prefix| Prefix::from(*prefix).to_string())
-                .collect();
-            assert!(
-                held == found,
-                "round {round}: the kernel holds {} entries",
-                held.len()
-            );
-            filter.succeed("allow del 192.0.2.20");
-        }
-    }
-    println!("killed within {takes:?}: {outcomes:?} before and after it had happened");
-    assert!(outcomes[0] > 0, "{outcomes:?}: killed too late to matter");
 }

@@ -6,7 +6,6 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    process,
 };
 
 use anyhow::{Context, Result};
@@ -53,8 +52,7 @@ impl Given {
     pub(super) fn write(&self, state: &Path, instance: &str) -> Result<()> {
         let path = path(state, instance);
         let text = toml::to_string(self).context("what was given cannot be written down")?;
-        // A name that no instance has, and no other process writes to.
-        let new = state.join(format!(".{instance}.toml.{}", process::id()));
+        let new = beside(state, instance);
         let write = || -> io::Result<()> {
             fs::create_dir_all(state)?;
             let mut file = File::create(&new)?;
@@ -72,13 +70,15 @@ impl Given {
 
     /// Forgets what the filter was given.
     pub(super) fn remove(state: &Path, instance: &str) -> Result<()> {
-        let path = path(state, instance);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        for path in [beside(state, instance), path(state, instance)] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// Forgets that these interfaces were asked for, and everything with the last one that the
@@ -109,13 +109,19 @@ fn path(state: &Path, instance: &str) -> PathBuf {
     state.join(format!("{instance}.toml"))
 }
 
+/// Where it is written until it may take that one's place. The same each time, so that what a killed
+/// process has left is written over by the next one: they take turns. No instance has such a name.
+fn beside(state: &Path, instance: &str) -> PathBuf {
+    state.join(format!(".{instance}.toml"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::configuration::Configuration;
 
     fn folder(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("sip-filter-{name}-{}", process::id()))
+        std::env::temp_dir().join(format!("sip-filter-{name}-{}", std::process::id()))
     }
 
     #[test]
