@@ -1,7 +1,11 @@
-//! `run` as a service: what it tells the manager that has started it, and what its unit says.
+//! `run` as a service: what it tells the manager that has started it, what its unit says, and which of
+//! root's capabilities it keeps.
 
 use std::{
+    collections::BTreeSet,
+    fs,
     os::unix::net::UnixDatagram,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -11,7 +15,7 @@ use sip_filter_tests::{
     messages::SVMAP,
     namespace::{FILTERED, Folder, Link, SCANNER, SERVER},
     process::{self, Finished, Running},
-    sip_filter::{SipFilter, in_each_mode},
+    sip_filter::{self, SipFilter, in_each_mode},
 };
 
 /// How long `run` may take to attach, or to attach again.
@@ -129,18 +133,29 @@ fn what_cannot_be_attached_is_never_ready() {
 /// The unit, as it comes with the source.
 const UNIT: &str = include_str!("../../sip-filter/packaging/sip-filter.service");
 
-/// A command of the loader with the capabilities alone that the unit leaves it.
-fn confined(link: &Link, command: &Command) -> Command {
-    let kept = UNIT
+/// The capabilities that the unit leaves.
+fn left_by_the_unit() -> BTreeSet<&'static str> {
+    let left = UNIT
         .lines()
         .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
-    let Some(kept) = kept else {
+    let Some(left) = left else {
         panic!("the unit says nothing of capabilities")
     };
-    let kept = kept.to_lowercase().replace("cap_", "+").replace(' ', ",");
+    left.split(' ').collect()
+}
+
+/// The same as setpriv(1) takes them, and no others.
+fn for_setpriv() -> String {
+    let left = left_by_the_unit().into_iter();
+    let left = left.map(|name| name.to_lowercase().replace("cap_", ",+"));
+    format!("-all{}", left.collect::<String>())
+}
+
+/// A command of the loader with the capabilities alone that the unit leaves it.
+fn confined(link: &Link, command: &Command) -> Command {
     let mut confined = link.server.command("setpriv");
     confined
-        .args(["--no-new-privs", "--bounding-set", &format!("-all,{kept}")])
+        .args(["--no-new-privs", "--bounding-set", &for_setpriv()])
         .arg(command.get_program())
         .args(command.get_args());
     confined
@@ -173,4 +188,112 @@ fn enough_is_left_of_root(mode: &str) {
     assert!(kept.stderr.contains("stays attached"), "{kept}");
     succeed("detach");
     filter.assert_absent();
+}
+
+/// The user that everybody is who is nobody else.
+const NOBODY: u32 = 65_534;
+
+/// A command of the loader as a user who has these capabilities alone.
+fn as_nobody_with_capabilities(link: &Link, program: &Path, command: &Command) -> Command {
+    let mut confined = link.server.command("setpriv");
+    let (user, kept) = (NOBODY.to_string(), for_setpriv());
+    for option in ["--reuid", "--regid"] {
+        confined.args([option, &user]);
+    }
+    for option in ["--bounding-set", "--inh-caps", "--ambient-caps"] {
+        confined.args([option, &kept]);
+    }
+    confined
+        .arg("--clear-groups")
+        .arg(program)
+        .args(command.get_args());
+    confined
+}
+
+/// What a process may do, thread by thread: the lines of /proc/PID/status about it, without their
+/// names.
+fn privileges(process: u32, field: &str) -> BTreeSet<String> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task"));
+    let tasks = tasks.unwrap_or_else(|error| panic!("{error}")).flatten();
+    let value = |status: String| {
+        let mut lines = status.lines();
+        let value = lines.find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.map(|value| value.trim().to_owned())
+    };
+    tasks
+        .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
+        .filter_map(value)
+        .collect()
+}
+
+#[test]
+fn run_keeps_what_attaching_again_takes_and_nothing_else() {
+    let link = Link::new();
+    let folder = Folder::new();
+    let program = sip_filter::binary_for_everybody(&folder);
+    for is_root in [true, false] {
+        let filter = SipFilter::new(&link.server);
+        let command = |line: &str| {
+            let command = filter.command(line.split(' '));
+            match is_root {
+                true => command,
+                false => as_nobody_with_capabilities(&link, &program, &command),
+            }
+        };
+        if !is_root {
+            let own = std::os::unix::fs::chown(filter.state(), Some(NOBODY), Some(NOBODY));
+            own.unwrap_or_else(|error| panic!("{error}"));
+        }
+        let configuration = Configuration::new("drop = []");
+        let line = format!("run -i {FILTERED} {}", configuration.option());
+        let mut running = Running::start(command(&line));
+        let said = |running: &mut Running, what: &str| {
+            running.wait_until(what, PATIENCE, |running| running.stderr().contains(what));
+        };
+        said(&mut running, "every other capability is given up");
+        let kept = running.stderr();
+        let kept = kept.lines().find_map(|line| line.split_once("keeps "));
+        let (kept, _) = kept
+            .and_then(|(_, line)| line.split_once(", to load"))
+            .unwrap_or_else(|| panic!("{}", running.stderr()));
+        assert_eq!(
+            kept.split(", ").collect::<BTreeSet<_>>(),
+            left_by_the_unit()
+        );
+
+        // CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF (linux/capability.h).
+        let kept = format!("{:016x}", 1_u64 << 12 | 1 << 38 | 1 << 39);
+        for field in ["CapEff", "CapPrm", "CapBnd"] {
+            assert_eq!(
+                privileges(running.id(), field),
+                [kept.clone()].into(),
+                "{field}"
+            );
+        }
+        for field in ["CapInh", "CapAmb"] {
+            assert_eq!(
+                privileges(running.id(), field),
+                ["0".repeat(16)].into(),
+                "{field}"
+            );
+        }
+        assert_eq!(
+            privileges(running.id(), "NoNewPrivs"),
+            ["1".to_owned()].into()
+        );
+
+        link.delete();
+        said(&mut running, "attached to no interface");
+        link.create();
+        link.take_up();
+        said(&mut running, "is back; attached in native mode");
+        configuration.say("drop = ['scanners']\nlists.block = ['203.0.113.0/24']");
+        running.signal(libc::SIGHUP);
+        said(&mut running, "signatures read again; dropping scanners");
+        process::run(command("block add 203.0.113.9"), PATIENCE).successful();
+        process::run(command("reload"), PATIENCE).successful();
+        running.signal(libc::SIGTERM);
+        running.finish(PATIENCE).successful();
+        filter.assert_absent();
+    }
 }

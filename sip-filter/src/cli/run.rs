@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     events::{self, Event, Feed, socket::Socket},
-    kernel::{Attached, Filter, Instance, Logger, Reports},
+    kernel::{self, Attached, Filter, Instance, Logger, Reports},
     output::{self, Terminal, live, table::thousands},
     stats::{Snapshot, Status, Totals},
 };
@@ -52,6 +52,9 @@ const LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// An interface that is deleted and created again, or comes back under its name, is attached again as
 /// soon as it is there, with what is in force; counters stay, also while no interface is there. One
 /// that is taken down or renamed keeps the filter.
+///
+/// Once it is attached, `run` keeps three capabilities of root's, to load and attach again, and gives up
+/// all others for good; the log says which. What it reads again must be readable for its user then.
 ///
 /// As a service of systemd (Type=notify) it says when the filter is attached, what it counts, and,
 /// where a watchdog is set, that it goes on.
@@ -147,6 +150,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
             log::info!("{}: attached in {} mode", interface.name, interface.mode);
         }
         log::info!("{}: {policy}", instance.name());
+        give_up_privileges();
         manager.ready(&policy);
 
         let mut verdicts = pin!(forward(logger));
@@ -219,6 +223,16 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
             }
             Err(error)
         }
+    }
+}
+
+/// Gives up what is not needed any more. Where that cannot be done, it is no reason not to filter.
+fn give_up_privileges() {
+    match kernel::give_up_others() {
+        Ok(kept) => {
+            log::info!("keeps {kept}, to load and attach again; every other capability is given up")
+        }
+        Err(error) => log::warn!("capabilities that are not needed cannot be given up: {error:#}"),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     Hook, Instance, Interface, Load, Loaded, Logger, Mode,
     hook::Program,
     interface::{self, AttachedMode, XdpProgram},
-    lists, load, preflight, syscall,
+    lists, load, preflight, privileges, syscall,
 };
 
 /// What was attached.
@@ -188,7 +188,7 @@ fn remove_pin(pin: &Path) -> Result<()> {
 pub fn detach(instance: &Instance, interfaces: Option<&[String]>) -> Result<Vec<Interface>> {
     preflight::bpffs(instance.bpffs())?;
     if !instance.pins()?.is_empty() {
-        preflight::privileges()?;
+        privileges::check()?;
         forget_dead_links(instance)?;
     }
     let mut links = instance

@@ -93,6 +93,15 @@ impl Instance {
         Ok(self.pins()?.into_iter().filter(is_link).collect())
     }
 
+    /// The pinned programs: that in force, and one that may be about to take its place.
+    pub(super) fn programs(&self) -> Result<Vec<PathBuf>> {
+        let is_program = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with(PROGRAM))
+        };
+        Ok(self.pins()?.into_iter().filter(is_program).collect())
+    }
+
     /// Everything pinned, in the order of its names.
     pub(super) fn pins(&self) -> Result<Vec<PathBuf>> {
         list(&self.dir)

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use aya::{
     Ebpf,
     maps::{Map, MapData, MapInfo},
-    programs::loaded_programs,
+    programs::ProgramInfo,
 };
 use sip_filter_common::{
     abi::{Address, Settings, map},
@@ -402,11 +402,16 @@ impl RunningLists {
     /// left unpinned.
     fn check_asked(&self, instance: &Instance) -> Result<()> {
         let ours = MapInfo::from_pin(instance.map(map::LISTED))?.id();
+        let pinned = instance.programs()?;
+        let pinned = pinned.iter().map(ProgramInfo::from_pin);
+        let pinned = pinned
+            .collect::<Result<Vec<_>, _>>()
+            .context("cannot open the pinned programs")?;
         for pin in instance.links()? {
             let attached = syscall::pinned_link(&pin)?;
-            let program = loaded_programs()
-                .filter_map(Result::ok)
-                .find(|program| program.id() == attached.program);
+            // Not asked by its number, which takes CAP_SYS_ADMIN.
+            let mut programs = pinned.iter();
+            let program = programs.find(|program| program.id() == attached.program);
             let maps = program.and_then(|program| program.map_ids().ok().flatten());
             if maps.is_some_and(|maps| !maps.contains(&ours)) {
                 bail!(

@@ -15,6 +15,7 @@ mod lists;
 mod load;
 mod logger;
 mod preflight;
+mod privileges;
 mod sources;
 mod syscall;
 mod watch;
@@ -29,6 +30,7 @@ pub use interface::{AttachedMode, Interface, index_of, is_up, name_of};
 pub use lists::{Held, RunningLists};
 pub use load::{Load, Loaded, TEST_RUN_LENGTHS};
 pub use logger::Logger;
+pub use privileges::{Kept, give_up_others};
 pub use syscall::{monotonic_ns, random};
 pub use watch::{InterfaceChange, InterfaceState, InterfaceWatch};
 

@@ -5,16 +5,12 @@ use std::{ffi::CString, fs, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Pat
 
 use anyhow::{Context, Result, bail};
 
+use super::privileges;
+
 /// The oldest kernel that the program is made for.
 const OLDEST: (u32, u32) = (5, 10);
 /// The oldest kernel that has tcx.
 const OLDEST_WITH_TCX: (u32, u32) = (6, 6);
-
-// linux/capability.h
-const CAP_NET_ADMIN: u32 = 12;
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-const CAP_BPF: u32 = 39;
 
 /// The kernel is new enough, the process may load programs, and there is a place for pins.
 pub(super) fn attach(bpffs_at: &Path) -> Result<()> {
@@ -29,7 +25,7 @@ pub(super) fn load() -> Result<()> {
     if !reaches(&release, OLDEST) {
         bail!("this kernel is {release}; sip-filter needs Linux {major}.{minor} or later");
     }
-    privileges()
+    privileges::check()
 }
 
 /// The kernel has tcx.
@@ -67,27 +63,6 @@ fn reaches(release: &str, oldest: (u32, u32)) -> bool {
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-/// The process may load and attach programs.
-pub(super) fn privileges() -> Result<()> {
-    let status =
-        fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
-    let effective = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
-        .context("/proc/self/status names no capabilities")?;
-    let has = |capability: u32| effective >> capability & 1 != 0;
-    // The verifier lets a program compute with packet addresses as this one does only for
-    // CAP_PERFMON.
-    if has(CAP_SYS_ADMIN) || [CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON].into_iter().all(has) {
-        return Ok(());
-    }
-    bail!(
-        "no privileges to load a program into the kernel: \
-         run as root (sudo sip-filter …) or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
-    )
 }
 
 /// `path` is on a BPF file system.
