@@ -12,6 +12,7 @@
     expect(clippy::unwrap_used, reason = "a test that meets an error panics")
 )]
 
+mod access;
 pub mod capture;
 pub mod cli;
 pub mod config;

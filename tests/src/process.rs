@@ -239,11 +239,16 @@ impl Drop for Running {
 
 /// Has a command give up root as it starts, once it has entered its namespace, which needs it.
 pub fn as_nobody(command: &mut Command) {
+    as_nobody_in(command, &[]);
+}
+
+/// The same, and become a member of the groups with these numbers.
+pub fn as_nobody_in(command: &mut Command, groups: &'static [u32]) {
     const NOBODY: u32 = 65_534;
     // SAFETY: async-signal-safe system calls alone between fork and exec.
     unsafe {
-        command.pre_exec(|| {
-            let given_up = libc::setgroups(0, std::ptr::null()) == 0
+        command.pre_exec(move || {
+            let given_up = libc::setgroups(groups.len(), groups.as_ptr()) == 0
                 && libc::setgid(NOBODY) == 0
                 && libc::setuid(NOBODY) == 0;
             if given_up {

@@ -9,9 +9,10 @@ use super::{
     turn::Turn,
 };
 use crate::{
+    access,
     config::configuration::{Configuration, Origin},
     kernel::{self, Attached, Filter, Instance, Interface, Load},
-    lists::{self, Lists, Writing},
+    lists::{self, Lists, State, Writing},
 };
 
 /// What was put in force.
@@ -22,6 +23,8 @@ pub(super) struct Applied {
     pub detached: Vec<Interface>,
     /// How it was attached.
     pub mode: kernel::Mode,
+    /// The group that may read what it counts.
+    pub group: Option<u32>,
     /// What is in force, in words.
     pub policy: String,
 }
@@ -72,9 +75,11 @@ pub(super) fn apply_in_turn(
     let ready = Ready::new(configuration, seed(running.as_ref())?)?;
     let configuration = &ready.configuration;
     let interfaces = &configuration.interfaces;
+    let group = configuration.group.value.group();
     // Nobody changes the lists until they are in force; where nothing was ever listed, nothing is
-    // kept, and whoever lists something meanwhile is asked afterwards.
-    let mut writing = match ready.entries.is_empty() {
+    // kept, and whoever lists something meanwhile is asked afterwards. What a group may read is made
+    // now, or it would be whoever's that lists something first.
+    let mut writing = match ready.entries.is_empty() && group.is_none() {
         true => Writing::open_existing(&global.state, instance.name())?,
         false => Some(Writing::open(&global.state, instance.name())?),
     };
@@ -116,10 +121,15 @@ pub(super) fn apply_in_turn(
              another folder with --state"
         ));
     }
+    match share(global, &instance, group) {
+        Ok(notice) => attached.notices.extend(notice),
+        Err(error) => attached.notices.push(format!("{error:#}")),
+    }
     Ok(Applied {
         attached,
         detached,
         mode: ready.mode(),
+        group,
         policy: ready.policy(load.lists),
     })
 }
@@ -146,6 +156,21 @@ pub(super) fn attached_of(instance: &Instance, names: &[String]) -> Result<Vec<S
 pub(super) fn take_off(instance: &Instance, names: &[String]) -> Result<Vec<Interface>> {
     // Where none is attached any more, what is pinned goes all the same.
     kernel::detach(instance, Some(&attached_of(instance, names)?))
+}
+
+/// Has a group read what the filter counts and what is kept of it, or nobody but root; what the operator
+/// should know, if anything.
+fn share(global: &Global, instance: &Instance, group: Option<u32>) -> Result<Option<String>> {
+    let notice = kernel::share(instance, group)?;
+    let (folder, name) = (&global.state, instance.name());
+    for file in State::files(folder, name) {
+        access::let_read(&file, group)?;
+    }
+    access::let_read(&Given::path(folder, name), group)?;
+    if group.is_some() {
+        access::let_pass(folder)?;
+    }
+    Ok(notice)
 }
 
 fn keep(

@@ -45,6 +45,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             },
         detached: _,
         mode: _,
+        group: _,
         policy,
     } = apply::apply(&args.filter, global, false, Before::Stays)?;
     for notice in notices {

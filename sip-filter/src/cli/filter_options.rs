@@ -19,6 +19,7 @@ use crate::{
         interface,
         mode::Mode,
         ports::Ports,
+        readers::Readers,
         signatures::Signatures,
     },
     kernel::{self, Load},
@@ -40,6 +41,10 @@ pub(super) struct FilterOptions {
     #[arg(long, value_enum)]
     #[serde(with = "as_text", skip_serializing_if = "Option::is_none")]
     mode: Option<Mode>,
+    /// A group whose members may read what the filter counts and lists [default: none]
+    #[arg(long, value_name = "GROUP")]
+    #[serde(with = "as_text", skip_serializing_if = "Option::is_none")]
+    group: Option<Readers>,
     #[command(flatten)]
     policy: PolicyOptions,
 }
@@ -89,6 +94,7 @@ impl FilterOptions {
         let interfaces = Some(self.interfaces.clone()).filter(|names| !names.is_empty());
         configuration.interfaces.command_line(interfaces);
         configuration.mode.command_line(self.mode);
+        configuration.group.command_line(self.group.clone());
         if configuration.interfaces.value.is_empty() {
             let file = match &configuration.file {
                 Some(file) => format!("{} names none either", file.display()),

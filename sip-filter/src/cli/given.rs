@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::{MetadataExt as _, fchown},
     path::{Path, PathBuf},
 };
 
@@ -35,9 +36,14 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// Where it is kept.
+    pub(super) fn path(state: &Path, instance: &str) -> PathBuf {
+        state.join(format!("{instance}.toml"))
+    }
+
     /// What this filter was given, if that is known.
     pub(super) fn read(state: &Path, instance: &str) -> Result<Option<Self>> {
-        let path = path(state, instance);
+        let path = Self::path(state, instance);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.with_context(|| format!("cannot read {}", path.display()))?,
@@ -50,12 +56,17 @@ impl Given {
 
     /// Keeps it.
     pub(super) fn write(&self, state: &Path, instance: &str) -> Result<()> {
-        let path = path(state, instance);
+        let path = Self::path(state, instance);
         let text = toml::to_string(self).context("what was given cannot be written down")?;
         let new = beside(state, instance);
         let write = || -> io::Result<()> {
             fs::create_dir_all(state)?;
             let mut file = File::create(&new)?;
+            // Whoever may read the old one may read the new one.
+            if let Ok(old) = fs::metadata(&path) {
+                fchown(&file, None, Some(old.gid()))?;
+                file.set_permissions(old.permissions())?;
+            }
             file.write_all(HEAD.as_bytes())?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
@@ -70,7 +81,7 @@ impl Given {
 
     /// Forgets what the filter was given.
     pub(super) fn remove(state: &Path, instance: &str) -> Result<()> {
-        for path in [beside(state, instance), path(state, instance)] {
+        for path in [beside(state, instance), Self::path(state, instance)] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("cannot remove {}", path.display()));
@@ -103,10 +114,6 @@ impl Given {
         }
         given.write(state, instance)
     }
-}
-
-fn path(state: &Path, instance: &str) -> PathBuf {
-    state.join(format!("{instance}.toml"))
 }
 
 /// Where it is written until it may take that one's place. The same each time, so that what a killed

@@ -138,7 +138,7 @@ pub(super) fn list(global: &Global, list: List, format: Format) -> Result<()> {
             format,
         ),
         List::Block => {
-            let running = RunningLists::open(&instance)
+            let running = RunningLists::open_to_read(&instance)
                 .and_then(|maps| maps.map(|maps| maps.dropped(list)).transpose());
             let dropped = running.unwrap_or_else(|error| {
                 complain(&format!("what they dropped is not listed: {error:#}"));

@@ -58,6 +58,7 @@ pub(super) fn run(_: &Args, global: &Global) -> Result<()> {
             },
         detached,
         mode: _,
+        group: _,
         policy,
     } = apply::apply_in_turn(&given.options, global, false, Before::Goes, &turn)?;
     for notice in notices {

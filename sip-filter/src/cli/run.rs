@@ -28,6 +28,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
+    access,
     events::{self, Event, Feed, socket::Socket},
     kernel::{self, Attached, Filter, Instance, Logger, Reports},
     output::{self, Terminal, live, table::thousands},
@@ -133,6 +134,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
             },
         detached: _,
         mode,
+        group,
         policy,
     } = apply(&args.filter, global, args.verbose, Before::Stays)?;
     follow.applied(instance, mode)?;
@@ -150,7 +152,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
             log::info!("{}: attached in {} mode", interface.name, interface.mode);
         }
         log::info!("{}: {policy}", instance.name());
-        give_up_privileges();
+        give_up_privileges(group);
         manager.ready(&policy);
 
         let mut verdicts = pin!(forward(logger));
@@ -226,8 +228,12 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     }
 }
 
-/// Gives up what is not needed any more. Where that cannot be done, it is no reason not to filter.
-fn give_up_privileges() {
+/// Gives up what is not needed any more, but stays able to have this group read what a reload makes.
+/// Where that cannot be done, it is no reason not to filter.
+fn give_up_privileges(group: Option<u32>) {
+    if let Some(Err(error)) = group.map(access::join) {
+        log::warn!("{error:#}; it cannot be given what a reload makes");
+    }
     match kernel::give_up_others() {
         Ok(kept) => {
             log::info!("keeps {kept}, to load and attach again; every other capability is given up")
@@ -242,6 +248,7 @@ fn say_applied(instance: &Instance, applied: &Applied) {
         attached,
         detached,
         mode: _,
+        group: _,
         policy,
     } = applied;
     for notice in &attached.notices {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::Global;
+use super::{Global, complain};
 use crate::{
     kernel::{self, Filter},
     output::{self, Format, csv, json, table},
@@ -49,6 +49,11 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let filter = Filter::open(&instance)?;
     let status = Status::read(&instance, &filter, &global.state)?;
     let condition = Condition::read(&instance, &filter, args.rate)?;
+    if condition.program.is_none() {
+        complain(
+            "note: root alone is told how long the program takes, and what else sees packets at tcx",
+        );
+    }
     match args.format {
         Format::Table => {
             let mut others = kernel::instances(&global.bpffs)?;

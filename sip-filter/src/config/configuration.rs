@@ -16,7 +16,9 @@ use sip_filter_common::{
 };
 use toml::Value;
 
-use super::{drop::DropList, mode::Mode, ports::Ports, prefix::Prefix, span::Span};
+use super::{
+    drop::DropList, mode::Mode, ports::Ports, prefix::Prefix, readers::Readers, span::Span,
+};
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -239,6 +241,8 @@ pub struct Configuration {
     pub interfaces: Set<Vec<String>>,
     /// How it is attached.
     pub mode: Set<Mode>,
+    /// Who may read what it counts.
+    pub group: Set<Readers>,
     /// What is inspected.
     pub ports: Set<Ports>,
     /// What is dropped.
@@ -263,6 +267,7 @@ impl Default for Configuration {
             file: None,
             interfaces: Set::default(Vec::new()),
             mode: Set::default(Mode::Auto),
+            group: Set::default(Readers::default()),
             ports: Set::default(Ports::usual()),
             drop: Set::default(DropList::default()),
             signatures: Set::default(Vec::new()),
@@ -348,6 +353,10 @@ impl Configuration {
         };
         rows.add("", "interfaces", &self.interfaces, |names| texts(names));
         rows.add("", "mode", &self.mode, text);
+        // Nothing that can be written stands for nobody.
+        if self.group.value.group().is_some() {
+            rows.add("", "group", &self.group, text);
+        }
         rows.add("", "ports", &self.ports, text);
         rows.add("", "drop", &self.drop, |drop| texts(drop.names()));
         rows.add("", "signatures", &self.signatures, |files| paths(files));

@@ -63,9 +63,10 @@ const MAX_BLOCKED: Span = Span::from_secs(365 * 86_400);
 /// The most packets after which a source is blocked.
 const MAX_OFFENCES: u32 = 1_000_000;
 
-const ROOT: [&str; 10] = [
+const ROOT: [&str; 11] = [
     "interfaces",
     "mode",
+    "group",
     "ports",
     "drop",
     "signatures",
@@ -278,6 +279,7 @@ impl<'a> Reader<'a> {
             into.interfaces = interfaces;
         }
         self.parsed(root, "mode", "\"auto\"", &mut into.mode);
+        self.parsed(root, "group", "\"adm\"", &mut into.group);
         self.ports(root, &mut into.ports);
         if let Some(drop) = self.list(root, "drop", dropped) {
             into.drop = Set {
@@ -903,6 +905,11 @@ mod tests {
                 "`mode`: there is no mode `navite`; do you mean `native`?",
             ),
             ("mode = 1", 1, "`mode` is a text: mode = \"auto\""),
+            (
+                "group = \"no-such\"",
+                1,
+                "`group`: there is no group `no-such`; `groupadd",
+            ),
             ("ports = 70000", 1, "`ports`: there is no port 70000"),
             (
                 "ports = 5060.5",

@@ -11,5 +11,6 @@ mod meant;
 pub mod mode;
 pub mod ports;
 pub mod prefix;
+pub mod readers;
 pub mod signatures;
 pub mod span;

@@ -11,7 +11,7 @@ use super::{
     Hook, Instance, Interface, Load, Loaded, Logger, Mode,
     hook::Program,
     interface::{self, AttachedMode, XdpProgram},
-    lists, load, preflight, privileges, syscall,
+    link, lists, load, preflight, privileges, syscall,
 };
 
 /// What was attached.
@@ -220,7 +220,7 @@ pub fn detach(instance: &Instance, interfaces: Option<&[String]>) -> Result<Vec<
 
 /// The interface that a pinned link is attached to.
 pub(super) fn attached_to(pin: &Path) -> Result<Interface> {
-    Ok(Interface::of(&syscall::pinned_link(pin)?))
+    Ok(Interface::of(&link::look(pin)?))
 }
 
 /// Detaches a pinned link and removes its pin.
@@ -270,7 +270,7 @@ pub fn forget_dead_links(instance: &Instance) -> Result<Vec<(u32, Hook)>> {
 
 /// Whether the interface of a pinned link is still there.
 pub(super) fn is_alive(pin: &Path) -> Result<bool> {
-    Ok(syscall::pinned_link(pin)?.ifindex != 0)
+    Ok(link::look(pin)?.ifindex != 0)
 }
 
 /// What to say where an interface is attached in another mode than the one asked for.

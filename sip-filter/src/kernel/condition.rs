@@ -17,7 +17,9 @@ use sip_filter_common::abi::map;
 use super::{
     AttachedMode, Hook, Instance,
     interface::{mode_of, name_of, xdp},
-    lists, syscall,
+    link, lists,
+    preflight::is_denied,
+    syscall,
 };
 
 /// A link of the filter to an interface.
@@ -84,7 +86,7 @@ pub struct Condition {
     pub attachments: Vec<Attachment>,
     /// Its maps.
     pub maps: Vec<Fill>,
-    /// Its program.
+    /// Its program, for whoever may open it.
     pub program: Option<Program>,
 }
 
@@ -111,7 +113,7 @@ impl Condition {
 }
 
 fn attachment(pin: &std::path::Path) -> Result<Attachment> {
-    let link = syscall::pinned_link(pin)?;
+    let link = link::look(pin)?;
     // A pin is made when its link is.
     let since = fs::metadata(pin).and_then(|pin| pin.modified()).ok();
     let ifindex = match link.ifindex {
@@ -161,8 +163,7 @@ fn name_of_program(id: u32) -> String {
 
 fn fill(instance: &Instance, name: &'static str) -> Result<Fill> {
     let pin = instance.map(name);
-    let map = MapData::from_pin(&pin)
-        .with_context(|| format!("cannot open the pin {}", pin.display()))?;
+    let map = MapData::from_fd(syscall::open_pin_to_read(&pin)?)?;
     let info = map.info()?;
     let at_most = info.max_entries();
     let entries = match info.map_type() {
@@ -186,9 +187,14 @@ fn program(instance: &Instance) -> Result<Option<Program>> {
     let Some(pin) = pins.find(|pin| pin.exists()) else {
         return Ok(None);
     };
+    let opened = match syscall::open_pin(&pin) {
+        // Whoever may read the maps may not have the program.
+        Err(error) if is_denied(&error) => return Ok(None),
+        opened => opened?,
+    };
     let info = ProgramInfo::from_pin(&pin)
         .with_context(|| format!("cannot open the pin {}", pin.display()))?;
-    let (nanoseconds, count) = syscall::run_time(syscall::open_pin(&pin)?.as_fd())?;
+    let (nanoseconds, count) = syscall::run_time(opened.as_fd())?;
     let enabled = fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled");
     Ok(Some(Program {
         id: info.id(),

@@ -22,7 +22,7 @@ use sip_filter_common::{
 };
 
 use super::{
-    Hook, Instance, Interface, Loaded, attach, load, sources,
+    Hook, Instance, Interface, Loaded, attach, link, load, sources,
     syscall::{self, Link},
 };
 
@@ -42,7 +42,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Opens the maps that an instance has pinned.
+    /// Opens the maps that an instance has pinned, to read them.
     ///
     /// # Errors
     ///
@@ -60,8 +60,7 @@ impl Filter {
         load::check_version(instance, &settings)?;
         let open = |name: &str| {
             let path = instance.map(name);
-            MapData::from_pin(&path)
-                .with_context(|| format!("cannot open the pin {}", path.display()))
+            Ok(MapData::from_fd(syscall::open_pin_to_read(&path)?)?)
         };
         Self::new(open, Some(instance.clone()))
     }
@@ -137,7 +136,7 @@ impl Filter {
         let instance = self.instance.as_ref();
         let instance = instance.context("the filter is attached to no interface")?;
         let links = instance.links()?;
-        let links = links.iter().map(|pin| syscall::pinned_link(pin));
+        let links = links.iter().map(|pin| link::look(pin));
         let links = links.collect::<Result<Vec<_>>>()?;
         // Where there are two, it is always the same one of them, whichever interface goes away.
         for hook in Hook::ALL {
@@ -275,11 +274,11 @@ impl Filter {
 
     /// Ends that a source is blocked for what it sent; whether it was.
     pub fn lift_ban(&self, source: &Address) -> Result<bool> {
-        let lift = || -> io::Result<bool> {
-            let bans = self.bans.fd().as_fd();
-            let ban: Option<Ban> = syscall::lookup(bans, source)?;
-            // What is not there is deleted without complaint.
-            syscall::delete(bans, source)?;
+        let lift = || -> Result<bool> {
+            let ban: Option<Ban> = syscall::lookup(self.bans.fd().as_fd(), source)?;
+            if let (Some(_), Some(instance)) = (ban, &self.instance) {
+                syscall::delete(syscall::open_pin(&instance.map(map::BANS))?.as_fd(), source)?;
+            }
             Ok(ban.is_some_and(|ban| syscall::monotonic_ns() < ban.until))
         };
         lift().context("cannot end that a source is blocked")

@@ -97,7 +97,11 @@ impl Instance {
     pub(super) fn programs(&self) -> Result<Vec<PathBuf>> {
         let is_program = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.starts_with(PROGRAM))
+            name.is_some_and(|name| {
+                Hook::ALL
+                    .iter()
+                    .any(|hook| name.starts_with(program(*hook)))
+            })
         };
         Ok(self.pins()?.into_iter().filter(is_program).collect())
     }
@@ -152,7 +156,7 @@ impl Instance {
     }
 }
 
-const fn program(hook: Hook) -> &'static str {
+pub(super) const fn program(hook: Hook) -> &'static str {
     match hook {
         Hook::Xdp => XDP_PROGRAM,
         Hook::Tcx => TCX_PROGRAM,
@@ -175,24 +179,21 @@ pub fn instances(bpffs: &Path) -> Result<Vec<String>> {
 
 /// What a folder holds, in the order of names; nothing where there is no such folder.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot_read = || match fs::metadata(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            format!(
-                "cannot read {}: run as root (sudo sip-filter …)",
-                folder.display()
-            )
-        }
-        _ => format!("cannot read {}", folder.display()),
+    let cannot_read = |error: io::Error| {
+        let error = anyhow::Error::new(error);
+        let next = preflight::denied(&error).map(|next| format!(": {next}"));
+        let next = next.unwrap_or_default();
+        error.context(format!("cannot read {}{next}", folder.display()))
     };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(cannot_read),
+        Err(error) => return Err(cannot_read(error)),
     };
     let mut paths = entries
         .map(|entry| Ok(entry?.path()))
         .collect::<io::Result<Vec<_>>>()
-        .with_context(cannot_read)?;
+        .map_err(cannot_read)?;
     paths.sort();
     Ok(paths)
 }

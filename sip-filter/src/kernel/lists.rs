@@ -9,6 +9,7 @@ use std::{
     collections::HashMap,
     fs, io,
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    path::Path,
     time::Duration,
 };
 
@@ -364,7 +365,7 @@ impl RunningLists {
     /// When it was attached by another version, may not be read, or was being attached by a process
     /// that was killed.
     pub fn open(instance: &Instance) -> Result<Option<Self>> {
-        let maps = Self::pinned(instance)?;
+        let maps = Self::pinned(instance, syscall::open_pin)?;
         if let Some(maps) = &maps
             && maps.settings.lists == UNSETTLED
         {
@@ -373,7 +374,19 @@ impl RunningLists {
         Ok(maps)
     }
 
-    fn pinned(instance: &Instance) -> Result<Option<Self>> {
+    /// The same, only to read them: what is being changed is read half changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunningLists::open`].
+    pub fn open_to_read(instance: &Instance) -> Result<Option<Self>> {
+        Self::pinned(instance, syscall::open_pin_to_read)
+    }
+
+    fn pinned(
+        instance: &Instance,
+        open: impl Fn(&Path) -> Result<OwnedFd>,
+    ) -> Result<Option<Self>> {
         super::preflight::bpffs(instance.bpffs())?;
         let Some(settings) = load::pinned_settings(instance)? else {
             // A folder that cannot be searched looks empty: say so instead.
@@ -386,7 +399,7 @@ impl RunningLists {
             return Ok(None);
         }
         load::check_version(instance, &settings)?;
-        let open = |name: &str| syscall::open_pin(&instance.map(name));
+        let open = |name: &str| open(&instance.map(name));
         let maps = Self {
             listed: open(map::LISTED)?,
             allowed: open(map::ALLOWED)?,
@@ -501,7 +514,7 @@ impl RunningLists {
 
 /// Says of a filter that it is about to be asked about other lists.
 pub(super) fn unsettle(instance: &Instance) -> Result<()> {
-    match RunningLists::pinned(instance)? {
+    match RunningLists::pinned(instance, syscall::open_pin)? {
         Some(mut maps) => maps.unsettle(),
         None => Ok(()),
     }

@@ -450,16 +450,13 @@ pub(super) fn pinned_settings(instance: &Instance) -> Result<Option<Settings>> {
         return Ok(None);
     }
     let settings = || -> Result<Settings> {
-        let map = MapData::from_pin(&path)?;
+        let map = MapData::from_fd(syscall::open_pin_to_read(&path)?)?;
         let array = Array::<_, Settings>::try_from(Map::Array(map))?;
         Ok(array.get(&0, 0)?)
     };
     settings().map(Some).map_err(|error| {
-        if is_denied(&error) {
-            return error.context(format!(
-                "cannot open the pin {}: run as root (sudo sip-filter …)",
-                path.display()
-            ));
+        if preflight::is_denied(&error) {
+            return error;
         }
         error.context(format!(
             "the filter {} was attached by another version of sip-filter; \
@@ -509,10 +506,8 @@ fn foreign(instance: &Instance) -> Result<Option<Foreign>> {
         let wanted = wanted.with_context(|| format!("the object holds no map {name}"))?;
         let held = MapData::from_pin(&pin).and_then(|map| map.info());
         let held = held.map_err(anyhow::Error::new).map_err(|error| {
-            let next = match is_denied(&error) {
-                true => ": run as root (sudo sip-filter …)",
-                false => "",
-            };
+            let next = preflight::denied(&error).map(|next| format!(": {next}"));
+            let next = next.unwrap_or_default();
             error.context(format!("cannot open the pin {}{next}", pin.display()))
         })?;
         let kind = held.map_type().map(|kind| kind as u32);
@@ -533,15 +528,6 @@ fn layout(settings: &Path) -> Result<Option<u32>> {
     syscall::lookup_bytes(fd.as_fd(), &0_u32, &mut bytes).context("cannot read the settings")?;
     let version = bytes.first_chunk::<4>().copied();
     Ok(version.map(u32::from_ne_bytes))
-}
-
-/// Whether the kernel refused for want of privileges.
-fn is_denied(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
-    })
 }
 
 /// A running filter's maps fit what is to be loaded.

@@ -1,7 +1,7 @@
 //! What must be true before anything is loaded, asked for beforehand so that the answer can
 //! say what to do.
 
-use std::{ffi::CString, fs, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
+use std::{ffi::CString, fs, io, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
 
 use anyhow::{Context, Result, bail};
 
@@ -65,6 +65,29 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
+/// Whether something was refused for want of privileges.
+pub(super) fn is_denied(error: &anyhow::Error) -> bool {
+    denied(error).is_some()
+}
+
+/// What to do where something was refused for want of privileges.
+pub(super) fn denied(error: &anyhow::Error) -> Option<&'static str> {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.find_map(|cause| match cause.raw_os_error() {
+        Some(libc::EACCES) => Some(
+            "run as root (sudo sip-filter …), or as a member of the group that may read it \
+             (attach --group)",
+        ),
+        Some(libc::EPERM) => Some(
+            "run as root (sudo sip-filter …); before Linux 5.19 the group that may read it needs \
+             CAP_BPF, too, or sysctl kernel.unprivileged_bpf_disabled=0",
+        ),
+        _ => None,
+    })
+}
+
 /// `path` is on a BPF file system.
 pub(super) fn bpffs(path: &Path) -> Result<()> {
     let next = format!(
@@ -76,7 +99,7 @@ pub(super) fn bpffs(path: &Path) -> Result<()> {
     let mut info = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the path ends in a zero byte, and `info` is large enough for what is written.
     if unsafe { libc::statfs(c_path.as_ptr(), info.as_mut_ptr()) } != 0 {
-        let error = std::io::Error::last_os_error();
+        let error = io::Error::last_os_error();
         bail!("no BPF file system at {}: {error}; {next}", path.display());
     }
     // SAFETY: `statfs` succeeded, so it has filled `info`.

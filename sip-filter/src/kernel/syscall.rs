@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use aya_obj::generated::{
-    bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type, bpf_prog_info,
+    BPF_F_RDONLY, bpf_attach_type, bpf_attr, bpf_cmd, bpf_link_info, bpf_link_type, bpf_prog_info,
 };
 
-use super::Hook;
+use super::{Hook, preflight::denied};
 
 /// What the kernel says of a link to an interface.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +26,28 @@ pub(super) struct Link {
 
 /// Opens what is pinned at `path`.
 pub(super) fn open_pin(path: &Path) -> Result<OwnedFd> {
+    open_pin_for(path, 0)
+}
+
+/// Opens the map that is pinned at `path` to read it, which read access to the pin is enough for.
+pub(super) fn open_pin_to_read(path: &Path) -> Result<OwnedFd> {
+    open_pin_for(path, BPF_F_RDONLY)
+}
+
+fn open_pin_for(path: &Path, flags: u32) -> Result<OwnedFd> {
     use std::os::unix::ffi::OsStrExt as _;
     let c_path = std::ffi::CString::new(path.as_os_str().as_bytes())
         .with_context(|| format!("{} cannot be a path", path.display()))?;
     // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
     let mut attr: bpf_attr = unsafe { mem::zeroed() };
     attr.__bindgen_anon_4.pathname = c_path.as_ptr() as u64;
-    let fd = bpf(bpf_cmd::BPF_OBJ_GET, &mut attr)
-        .with_context(|| format!("cannot open the pin {}", path.display()))?;
+    attr.__bindgen_anon_4.file_flags = flags;
+    let fd = bpf(bpf_cmd::BPF_OBJ_GET, &mut attr).map_err(|error| {
+        let error = anyhow::Error::new(error);
+        let next = denied(&error).map(|next| format!(": {next}"));
+        let next = next.unwrap_or_default();
+        error.context(format!("cannot open the pin {}{next}", path.display()))
+    })?;
     // SAFETY: the kernel has just given us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -12,7 +12,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Row, Statement, params};
+use rusqlite::{
+    Connection, ErrorCode, MAIN_DB, OpenFlags, OptionalExtension as _, Row, Statement, ffi, params,
+};
 use sip_filter_common::lists::{self as abi, Listed};
 
 use super::{ConfigEntry, Entry, List, Lists, NewEntry, Origin, Rule, Size, now_ms};
@@ -58,6 +60,11 @@ impl State {
     /// Where the lists of an instance are kept.
     pub fn path(folder: &Path, instance: &str) -> PathBuf {
         folder.join(format!("{instance}.db"))
+    }
+
+    /// The files that they are kept in: SQLite keeps two more beside its own (sqlite.org/wal.html).
+    pub fn files(folder: &Path, instance: &str) -> [PathBuf; 3] {
+        ["db", "db-wal", "db-shm"].map(|kind| folder.join(format!("{instance}.{kind}")))
     }
 
     /// Opens the file to read it; `None` where there is none, since nothing was ever listed.
@@ -156,6 +163,26 @@ pub struct Added {
     pub known: u64,
 }
 
+/// Has SQLite leave its two files beside the database when nobody has it open: who may only read could
+/// not make them, and so not read (SQLITE_FCNTL_PERSIST_WAL in sqlite.org/c3ref).
+fn keep_files_beside(connection: &Connection) -> rusqlite::Result<()> {
+    let mut keep = 1_i32;
+    // SAFETY: the connection is open, the name ends in a zero byte, and this operation reads and writes
+    // one C int.
+    let code = unsafe {
+        ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut keep).cast(),
+        )
+    };
+    match code {
+        ffi::SQLITE_OK => Ok(()),
+        code => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)),
+    }
+}
+
 /// The lists, held by this process alone to be changed. What is not committed has not happened.
 pub struct Writing {
     connection: Connection,
@@ -191,6 +218,8 @@ impl Writing {
             // With these two, what was committed survives a loss of power, too (sqlite.org/wal.html).
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
+            keep_files_beside(&connection)?;
+            connection.pragma_update(None, "journal_size_limit", 0)?;
             // In kibibytes: a million entries are not written twice.
             connection.pragma_update(None, "cache_size", -(128 << 10))?;
             connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -214,6 +243,17 @@ impl Writing {
             Err(error) => return Err(anyhow!(error).context(cannot_open(&path))),
         };
         check_version(version, &path)?;
+        // Opened to be written, a file that may only be read is opened to be read.
+        if connection
+            .is_readonly(MAIN_DB)
+            .with_context(|| cannot_open(&path))?
+        {
+            bail!(
+                "{} may only be read; run as root (sudo sip-filter …), or name another folder with \
+                 --state",
+                path.display()
+            );
+        }
         let before: i64 = connection
             .query_row("SELECT number FROM generation", [], |row| row.get(0))
             .with_context(|| cannot_open(&path))?;
