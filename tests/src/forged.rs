@@ -11,7 +11,7 @@ use crate::{namespace::Namespace, packet::Frame};
 /// The length of an Ethernet header, in bytes.
 const ETHERNET: usize = 14;
 
-/// Sends IPv4 packets as they are, whatever source they name (`IPPROTO_RAW` in raw(7)).
+/// Sends IP packets as they are, whatever source they name (`IPPROTO_RAW` in raw(7)).
 #[derive(Debug)]
 pub struct Forger {
     // The system calls of a raw socket are those of a UDP socket.
@@ -19,16 +19,29 @@ pub struct Forger {
 }
 
 impl Forger {
-    /// One inside.
+    /// One of IPv4 packets, inside.
     ///
     /// # Panics
     ///
     /// Without root.
     pub fn new(namespace: &Namespace) -> Self {
+        Self::of(namespace, libc::AF_INET)
+    }
+
+    /// One of IPv6 packets, inside.
+    ///
+    /// # Panics
+    ///
+    /// Without root.
+    pub fn ipv6(namespace: &Namespace) -> Self {
+        Self::of(namespace, libc::AF_INET6)
+    }
+
+    fn of(namespace: &Namespace, family: i32) -> Self {
         let socket = namespace.inside(|| {
             let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
             // SAFETY: a system call without pointers.
-            unsafe { libc::socket(libc::AF_INET, kind, libc::IPPROTO_RAW) }
+            unsafe { libc::socket(family, kind, libc::IPPROTO_RAW) }
         });
         assert!(
             socket >= 0,
@@ -42,7 +55,7 @@ impl Forger {
         }
     }
 
-    /// Sends what an untagged frame of IPv4 carries to the address that it names.
+    /// Sends what an untagged frame carries to the address that it names.
     ///
     /// # Panics
     ///

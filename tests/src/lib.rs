@@ -33,3 +33,11 @@ pub mod tools;
 pub mod torture;
 mod vlan;
 pub mod watch;
+
+/// How often to do what is done again and again: so many times, or as often as `SIP_FILTER_ROUNDS` says.
+pub fn rounds(otherwise: usize) -> usize {
+    let asked = std::env::var("SIP_FILTER_ROUNDS").ok();
+    asked
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(otherwise)
+}

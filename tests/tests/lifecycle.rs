@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    env, fs,
+    fs,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -21,20 +21,13 @@ use sip_filter_tests::{
     mutation::Random,
     namespace::{FILTERED, Folder, Link, SCANNER, SERVER},
     process::{self, Running},
+    rounds,
     sip_filter::{self, SipFilter},
     stats::{Interface, Totals},
 };
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How often to do what is done again and again: so many times, or as often as the environment says.
-fn rounds(otherwise: usize) -> usize {
-    let asked = env::var("SIP_FILTER_ROUNDS").ok();
-    asked
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(otherwise)
-}
 
 /// Waits until the log says something for the `times`th time.
 fn wait_for_log(running: &mut Running, line: &str, times: usize) {
