@@ -14,6 +14,7 @@ use nix::unistd::{Gid, getegid, getgroups, setgroups};
 /// Permissions of the owner, of the group and of others, as in chmod(1).
 const OWNER: u32 = 0o700;
 const GROUP_READS: u32 = 0o040;
+const GROUP_WRITES: u32 = 0o020;
 const GROUP_PASSES: u32 = 0o010;
 const ALL_PASS: u32 = 0o011;
 
@@ -25,6 +26,11 @@ const ALL_PASS: u32 = 0o011;
 /// When the process may not give it to the group, as for all that follow.
 pub fn let_read(file: &Path, group: Option<u32>) -> Result<()> {
     give(file, group, GROUP_READS)
+}
+
+/// The same of a socket, to which the group may connect.
+pub fn let_connect(socket: &Path, group: Option<u32>) -> Result<()> {
+    give(socket, group, GROUP_READS | GROUP_WRITES)
 }
 
 /// The same of a folder, and of nothing in it.

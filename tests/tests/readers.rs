@@ -22,9 +22,10 @@ const GROUP: &str = "adm";
 const NUMBER: u32 = 4;
 
 /// Commands that change nothing, and what they say of one probe and one blocked address.
-const READING: [(&str, &str); 6] = [
+const READING: [(&str, &str); 7] = [
     ("stats --by source", SCANNER),
     ("status", "1 blocked"),
+    ("events", "friendly-scanner"),
     ("block list", "203.0.113.9"),
     ("allow list", "198.51.100.7"),
     ("signatures list", "hits"),

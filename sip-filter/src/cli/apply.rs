@@ -11,6 +11,7 @@ use super::{
 use crate::{
     access,
     config::configuration::{Configuration, Origin},
+    events::socket,
     kernel::{self, Attached, Filter, Instance, Interface, Load},
     lists::{self, Lists, State, Writing},
 };
@@ -167,6 +168,7 @@ fn share(global: &Global, instance: &Instance, group: Option<u32>) -> Result<Opt
         access::let_read(&file, group)?;
     }
     access::let_read(&Given::path(folder, name), group)?;
+    access::let_connect(&socket::path(folder, name), group)?;
     if group.is_some() {
         access::let_pass(folder)?;
     }

@@ -159,7 +159,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         let feed = Feed::new();
         let end = {
             let mut events = pin!(report(instance, &filter, &feed, args.events.as_deref()));
-            let mut given = pin!(give_events(instance, global, &feed));
+            let mut given = pin!(give_events(instance, global, group, &feed));
             let mut told = pin!(tell(&manager, &filter));
             let mut watching = pin!(async {
                 match is_live {
@@ -398,8 +398,8 @@ fn log_events(events: &[Event], file: Option<&Path>) {
 }
 
 /// Gives events to other processes, for ever. One that fails is no reason to stop filtering.
-async fn give_events(instance: &Instance, global: &Global, feed: &Feed) {
-    match Socket::listen(&global.state, instance.name()) {
+async fn give_events(instance: &Instance, global: &Global, group: Option<u32>, feed: &Feed) {
+    match Socket::listen(&global.state, instance.name(), group) {
         Ok(socket) => socket.serve(feed).await,
         Err(error) => log::warn!("`events` has nothing to follow: {error:#}"),
     }

@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::Feed;
+use crate::access;
 
 /// Where an instance's events are.
 pub fn path(state: &Path, instance: &str) -> PathBuf {
@@ -34,12 +35,13 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Listens for an instance that this process holds, so that what is there is nobody's any more.
+    /// Listens for an instance that this process holds, so that what is there is nobody's any more. The
+    /// group may connect.
     ///
     /// # Errors
     ///
     /// When the socket cannot be made.
-    pub fn listen(state: &Path, instance: &str) -> Result<Self> {
+    pub fn listen(state: &Path, instance: &str, group: Option<u32>) -> Result<Self> {
         let path = path(state, instance);
         let listen = || -> io::Result<UnixListener> {
             fs::create_dir_all(state)?;
@@ -49,6 +51,7 @@ impl Socket {
             }
         };
         let listener = listen().with_context(|| format!("cannot make {}", path.display()))?;
+        access::let_connect(&path, group)?;
         Ok(Self { path, listener })
     }
 

@@ -130,7 +130,7 @@ fn attachment(pin: &std::path::Path) -> Result<Attachment> {
         mode = mode_of(&link)?;
         let is_other = |(_, program): &(&str, u32)| *program != link.program;
         let xdp = xdp(ifindex)?.map(|found| ("xdp", found.program));
-        let tcx = syscall::at_tcx_ingress(ifindex)?.into_iter();
+        let tcx = syscall::at_tcx_ingress(ifindex)?.into_iter().flatten();
         let tcx = tcx.map(|program| ("tcx ingress", program));
         let programs = xdp.into_iter().chain(tcx).filter(is_other);
         others.extend(programs.map(|(hook, program)| Other {
@@ -142,6 +142,8 @@ fn attachment(pin: &std::path::Path) -> Result<Attachment> {
     Ok(Attachment {
         is_attached: match link.ifindex {
             0 => Some(false),
+            // Who may not ask for the link knows no number.
+            _ if link.program == 0 => None,
             _ => name.as_ref().map(|_| mode.is_some()),
         },
         name,

@@ -83,8 +83,9 @@ pub(super) fn mode_of(link: &Link) -> Result<Option<AttachedMode>> {
             Ok(ours.map(|ours| ours.mode))
         }
         Hook::Tcx => {
+            // Who may not ask sees the pin, and is told no more.
             let programs = syscall::at_tcx_ingress(link.ifindex)?;
-            let is_there = programs.contains(&link.program);
+            let is_there = programs.is_none_or(|programs| programs.contains(&link.program));
             Ok(is_there.then_some(AttachedMode::Tcx))
         }
     }

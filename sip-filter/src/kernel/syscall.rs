@@ -88,10 +88,10 @@ pub(super) fn pinned_link(pin: &Path) -> Result<Link> {
 const MOST_PROGRAMS: usize = 64;
 
 /// The numbers of the programs at tcx ingress of an interface, in the order in which they see packets
-/// (BPF_PROG_QUERY); none on kernels that have no tcx.
+/// (BPF_PROG_QUERY); no number on kernels that have no tcx, and `None` for who may not ask.
 ///
 /// aya asks more of each of them, for which CAP_BPF is not enough.
-pub(super) fn at_tcx_ingress(ifindex: u32) -> Result<Vec<u32>> {
+pub(super) fn at_tcx_ingress(ifindex: u32) -> Result<Option<Vec<u32>>> {
     let mut ids = [0_u32; MOST_PROGRAMS];
     // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
     let mut attr: bpf_attr = unsafe { mem::zeroed() };
@@ -103,12 +103,13 @@ pub(super) fn at_tcx_ingress(ifindex: u32) -> Result<Vec<u32>> {
         Ok(_) => {
             // SAFETY: the kernel has set the count.
             let count = unsafe { attr.query.__bindgen_anon_2.prog_cnt } as usize;
-            Ok(ids.into_iter().take(count).collect())
+            Ok(Some(ids.into_iter().take(count).collect()))
         }
         // What an older kernel does not know, and where nothing ever was.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {
-            Ok(Vec::new())
+            Ok(Some(Vec::new()))
         }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         Err(error) => Err(error).with_context(|| {
             format!("cannot ask for the programs at tcx ingress of interface {ifindex}")
         }),
