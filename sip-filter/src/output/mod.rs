@@ -4,6 +4,7 @@
 //! one way to standard output.
 
 pub mod csv;
+pub mod escape;
 pub mod json;
 pub mod live;
 pub mod table;
