@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod events;
 pub mod explain;
+pub mod history;
 pub mod kernel;
 pub mod lists;
 pub mod output;

@@ -447,6 +447,18 @@ impl Folder {
         Self { path }
     }
 
+    /// One with room for so many bytes: a file system of its own, in memory.
+    ///
+    /// # Panics
+    ///
+    /// As [`Folder::new`]; and if it cannot be mounted.
+    pub fn with_room(bytes: u64) -> Self {
+        let folder = Self::new();
+        let path = folder.path.display();
+        set_up(&format!("mount -t tmpfs -o size={bytes} tmpfs {path}"));
+        folder
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

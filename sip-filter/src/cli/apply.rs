@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     access,
-    config::configuration::{Configuration, Origin},
+    config::configuration::{Configuration, History, Origin},
     events::socket,
     kernel::{self, Attached, Filter, Instance, Interface, Load},
     lists::{self, Lists, State, Writing},
@@ -28,6 +28,8 @@ pub(super) struct Applied {
     pub group: Option<u32>,
     /// What is in force, in words.
     pub policy: String,
+    /// What is kept of what is counted.
+    pub history: History,
 }
 
 /// What the interfaces that only the file before named have come to.
@@ -132,6 +134,7 @@ pub(super) fn apply_in_turn(
         mode: ready.mode(),
         group,
         policy: ready.policy(load.lists),
+        history: configuration.history.clone(),
     })
 }
 

@@ -47,6 +47,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         mode: _,
         group: _,
         policy,
+        history: _,
     } = apply::apply(&args.filter, global, false, Before::Stays)?;
     for notice in notices {
         complain(&format!("note: {notice}"));

@@ -45,6 +45,10 @@ pub(super) struct FilterOptions {
     #[arg(long, value_name = "GROUP")]
     #[serde(with = "as_text", skip_serializing_if = "Option::is_none")]
     group: Option<Readers>,
+    /// The file that `run` keeps a history in.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<PathBuf>,
     #[command(flatten)]
     policy: PolicyOptions,
 }
@@ -95,6 +99,8 @@ impl FilterOptions {
         configuration.interfaces.command_line(interfaces);
         configuration.mode.command_line(self.mode);
         configuration.group.command_line(self.group.clone());
+        let history = self.history.clone().map(Some);
+        configuration.history.file.command_line(history);
         if configuration.interfaces.value.is_empty() {
             let file = match &configuration.file {
                 Some(file) => format!("{} names none either", file.display()),
@@ -119,6 +125,7 @@ impl FilterOptions {
             path.transpose().context("the working folder is gone")
         };
         let mut options = self.clone();
+        options.history = absolute(&self.history)?;
         options.policy.config = absolute(&self.policy.config)?;
         options.policy.signatures = absolute(&self.policy.signatures)?;
         Ok(options)

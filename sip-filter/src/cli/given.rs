@@ -13,7 +13,10 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::filter_options::FilterOptions;
-use crate::config::configuration::Row;
+use crate::config::{
+    configuration::{History, Row, as_toml},
+    file,
+};
 
 /// What stands above it, for whoever looks.
 const HEAD: &str = "\
@@ -52,6 +55,13 @@ impl Given {
         given
             .map(Some)
             .with_context(|| format!("{} was not written by this sip-filter", path.display()))
+    }
+
+    /// What is kept of what this filter counts, if that is known.
+    pub(super) fn history(state: &Path, instance: &str) -> Option<History> {
+        let given = Self::read(state, instance).ok().flatten()?;
+        let (configuration, mistakes) = file::parse(&as_toml(&given.in_force), Path::new("/"));
+        mistakes.is_empty().then_some(configuration.history)
     }
 
     /// Keeps it.

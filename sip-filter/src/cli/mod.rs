@@ -15,6 +15,7 @@ mod filter_options;
 mod follow;
 mod generate;
 mod given;
+mod history;
 mod hold;
 mod listing;
 mod lists;
@@ -101,6 +102,8 @@ enum Verb {
     Events(events::Args),
     Replay(replay::Args),
     #[command(subcommand)]
+    History(history::Verb),
+    #[command(subcommand)]
     Allow(allow::Verb),
     #[command(subcommand)]
     Block(block::Verb),
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
         Verb::Stats(args) => stats::run(&args, &cli.global),
         Verb::Events(args) => events::run(&args, &cli.global),
         Verb::Replay(args) => replay::run(&args, &cli.global),
+        Verb::History(verb) => history::run(&verb, &cli.global),
         Verb::Allow(verb) => allow::run(&verb, &cli.global),
         Verb::Block(verb) => block::run(&verb, &cli.global),
         Verb::Signatures(verb) => signatures::run(&verb, &cli.global),
@@ -302,6 +306,13 @@ mod tests {
             "block list --format xml",
             "block import",
             "generate",
+            "run -i eth0 --history",
+            "attach -i eth0 --history h.sqlite",
+            "history",
+            "history import",
+            "history import a.csv b.csv",
+            "history export --unit week",
+            "history export --format xml",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
             let error = match Cli::try_parse_from(words) {
@@ -352,6 +363,10 @@ mod tests {
             "stats --by source --top 5 --sort last_seen --format csv",
             "replay a.pcap",
             "replay a.pcapng --engine host --ports any --drop scanners --sources 1024 --by tool",
+            "run -i eth0 --history h.sqlite",
+            "history import a.csv",
+            "history import - --history h.sqlite",
+            "history export --unit month --format json --name edge",
             "replay --engine kernel --name monday --format json /dev/stdin",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));

@@ -60,6 +60,7 @@ pub(super) fn run(_: &Args, global: &Global) -> Result<()> {
         mode: _,
         group: _,
         policy,
+        history: _,
     } = apply::apply_in_turn(&given.options, global, false, Before::Goes, &turn)?;
     for notice in notices {
         complain(&format!("note: {notice}"));

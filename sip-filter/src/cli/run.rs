@@ -22,6 +22,7 @@ use super::{
     filter_options::FilterOptions,
     follow::Follow,
     given::Given,
+    history,
     hold::Hold,
     lines,
     service::Manager,
@@ -75,13 +76,16 @@ Examples:
   sip-filter run -i eth0 --drop scanners   drop what known scanners send
   sip-filter run --config edge.toml        as a configuration file says
   sip-filter run -i eth0 -v                log every verdict with its reason
-  sip-filter run -i eth0 --keep            watch, and leave the filter there")]
+  sip-filter run -i eth0 --keep            watch, and leave the filter there
+  sip-filter run -i eth0 --history h.sqlite   keep a history, which `sip-filter report` shows")]
 pub(super) struct Args {
     #[command(flatten)]
     filter: FilterOptions,
     /// Leave the filter attached at the end
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    history: history::Keeping,
     /// Log each verdict with its reason instead of showing the live table; costs much under
     /// load
     #[arg(short, long)]
@@ -125,6 +129,8 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     let mut reload = Reload::new()?;
     let mut follow = Follow::new()?;
     let manager = Manager::from_environment();
+    let since = history::now();
+    let filter_options = &args.history.with(&args.filter);
     let Applied {
         attached:
             Attached {
@@ -136,7 +142,10 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         mode,
         group,
         policy,
-    } = apply(&args.filter, global, args.verbose, Before::Stays)?;
+        history,
+    } = apply(filter_options, global, args.verbose, Before::Stays)?;
+    // What comes until the end is kept when this is dropped.
+    let _history = args.history.start(instance, global, since, history);
     follow.applied(instance, mode)?;
     let mut names: Vec<_> = interfaces
         .iter()
@@ -172,7 +181,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                     () = stop.requested() => break End::Stopped,
                     () = reload.requested() => {
                         manager.reloading();
-                        match apply(&args.filter, global, args.verbose, Before::Goes) {
+                        match apply(filter_options, global, args.verbose, Before::Goes) {
                             Ok(applied) => {
                                 say_applied(instance, &applied);
                                 follow.applied(instance, applied.mode)?;
@@ -250,6 +259,7 @@ fn say_applied(instance: &Instance, applied: &Applied) {
         mode: _,
         group: _,
         policy,
+        history: _,
     } = applied;
     for notice in &attached.notices {
         log::warn!("{notice}");

@@ -17,7 +17,8 @@ use sip_filter_common::{
 use toml::Value;
 
 use super::{
-    drop::DropList, mode::Mode, ports::Ports, prefix::Prefix, readers::Readers, span::Span,
+    drop::DropList, keep::Keep, mode::Mode, ports::Ports, prefix::Prefix, readers::Readers,
+    size::Size, span::Span,
 };
 
 /// Where a value came from.
@@ -92,6 +93,51 @@ pub struct Sizes {
     pub lists: Set<u32>,
     /// Sources that are blocked at once for what they sent.
     pub bans: Set<u32>,
+}
+
+/// Where the history is kept, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// The file; no history is kept without one.
+    pub file: Set<Option<PathBuf>>,
+    /// The most that the file may take.
+    pub max_size: Set<Size>,
+    /// How many sources of a day are named.
+    pub sources: Set<u32>,
+    /// How long minutes are kept.
+    pub minutes: Set<Keep>,
+    /// How long hours are kept.
+    pub hours: Set<Keep>,
+    /// How long days are kept, and the sources of days.
+    pub days: Set<Keep>,
+    /// How long months are kept.
+    pub months: Set<Keep>,
+}
+
+impl History {
+    /// How long each unit is kept, with its key.
+    pub fn keep(&self) -> [(&'static str, &Set<Keep>); 4] {
+        [
+            ("minutes", &self.minutes),
+            ("hours", &self.hours),
+            ("days", &self.days),
+            ("months", &self.months),
+        ]
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            file: Set::default(None),
+            max_size: Set::default(Size::from_megabytes(500)),
+            sources: Set::default(1_000),
+            minutes: Set::default(Keep::days(2)),
+            hours: Set::default(Keep::days(60)),
+            days: Set::default(Keep::years(5)),
+            months: Set::default(Keep::Forever),
+        }
+    }
 }
 
 /// An entry of a list.
@@ -259,6 +305,8 @@ pub struct Configuration {
     pub behaviours: [Watch; Behaviour::COUNT],
     /// When a source is blocked for what it sends.
     pub escalate: Escalate,
+    /// What is kept of what was counted.
+    pub history: History,
 }
 
 impl Default for Configuration {
@@ -299,6 +347,7 @@ impl Default for Configuration {
                 by: Set::default(Escalation::BY_SIGNATURE | Escalation::BY_BEHAVIOUR),
                 action: Set::default(Action::Drop),
             },
+            history: History::default(),
         }
     }
 }
@@ -404,6 +453,16 @@ impl Configuration {
             texts(counts.map(|(name, _)| name))
         });
         rows.add("escalate", "action", &escalate.action, action);
+        let history = &self.history;
+        // Nothing that can be written stands for no file.
+        if let Some(file) = &history.file.value {
+            rows.add("history", "file", &history.file, |_| text(&file.display()));
+        }
+        rows.add("history", "max_size", &history.max_size, text);
+        rows.add("history", "sources", &history.sources, number);
+        for (key, keep) in history.keep() {
+            rows.add("history.keep", key, keep, text);
+        }
         rows.rows
     }
 }

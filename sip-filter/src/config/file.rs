@@ -23,8 +23,8 @@ use toml::{
 
 use super::{
     configuration::{
-        Action, BY, Configuration, Counted, Entry, Escalate, Lists, Origin, Rate, Set, Sizes,
-        Watch, counted, limit_names,
+        Action, BY, Configuration, Counted, Entry, Escalate, History, Lists, Origin, Rate, Set,
+        Sizes, Watch, counted, limit_names,
     },
     drop::DropList,
     interface,
@@ -32,6 +32,7 @@ use super::{
     ports::Ports,
     prefix::Prefix,
     signatures::Signatures,
+    size::Size,
     span::Span,
 };
 use crate::{
@@ -60,10 +61,14 @@ const MAX_WINDOW: Span = Span::from_secs(7 * 86_400);
 const MIN_WINDOW: Span = Span::from_ms(100);
 /// An address changes hands.
 const MAX_BLOCKED: Span = Span::from_secs(365 * 86_400);
+/// What a history needs to follow as many sources as it does, and for its months.
+const MIN_HISTORY: Size = Size::from_megabytes(64);
+/// The most sources of a day that are named.
+const MAX_NAMED: u32 = 100_000;
 /// The most packets after which a source is blocked.
 const MAX_OFFENCES: u32 = 1_000_000;
 
-const ROOT: [&str; 11] = [
+const ROOT: [&str; 12] = [
     "interfaces",
     "mode",
     "group",
@@ -75,16 +80,20 @@ const ROOT: [&str; 11] = [
     LIMIT,
     BEHAVIOUR,
     ESCALATE,
+    HISTORY,
 ];
 const SIZES: &str = "sizes";
 const LISTS: &str = "lists";
 const LIMIT: &str = "limit";
 const BEHAVIOUR: &str = "behaviour";
 const ESCALATE: &str = "escalate";
+const HISTORY: &str = "history";
 const SIZE_KEYS: [&str; 3] = ["sources", "lists", "bans"];
 const LIST_KEYS: [&str; 5] = ["action", "allow", "block", "allow_files", "block_files"];
 const LIMIT_KEYS: [&str; 4] = ["rate", "per", "burst", "action"];
 const ESCALATE_KEYS: [&str; 5] = ["after", "within", "for", "by", "action"];
+const HISTORY_KEYS: [&str; 4] = ["file", "max_size", "sources", KEEP];
+const KEEP: &str = "keep";
 const ACTION: &str = "action";
 
 /// Something that is wrong with the file.
@@ -323,6 +332,9 @@ impl<'a> Reader<'a> {
                 self.wrong(line, what.to_owned());
             }
         }
+        if let Some(table) = self.table(root, HISTORY) {
+            self.history(&table, &mut into.history);
+        }
     }
 
     /// Ports as `--ports` takes them, or a list of numbers and of such texts.
@@ -477,6 +489,50 @@ impl<'a> Reader<'a> {
                 let what = "`escalate.by` is empty: nothing would count; \
                             to switch escalation off, set `escalate.after` to 0";
                 self.wrong(line, what.to_owned());
+            }
+        }
+    }
+
+    fn history(&mut self, table: &Table<'a>, into: &mut History) {
+        self.check_keys(table, &HISTORY_KEYS);
+        if let Some((line, name)) =
+            self.text(table, "file", "\"/var/lib/sip-filter/history.sqlite\"")
+        {
+            match name {
+                "" => self.wrong(line, format!("`{}`: a file has a name", table.path("file"))),
+                name => {
+                    let folder = self.path.parent().unwrap_or(Path::new(""));
+                    into.file = Set {
+                        value: Some(folder.join(name)),
+                        origin: Origin::Line(line),
+                    };
+                }
+            }
+        }
+        let mut size = Set::default(into.max_size.value);
+        self.parsed(table, "max_size", "\"500M\"", &mut size);
+        match size.origin {
+            Origin::Line(line) if size.value < MIN_HISTORY => {
+                let key = table.path("max_size");
+                let what = format!("`{key}` is {MIN_HISTORY} at least, and not {}", size.value);
+                self.wrong(line, what);
+            }
+            Origin::Line(_) => into.max_size = size,
+            _ => {}
+        }
+        self.number(table, "sources", 0..=MAX_NAMED, &mut into.sources);
+        if let Some(table) = self.table(table, KEEP) {
+            let keys = into.keep().map(|(key, _)| key);
+            self.check_keys(&table, &keys);
+            let History {
+                minutes,
+                hours,
+                days,
+                months,
+                ..
+            } = into;
+            for (key, keep) in keys.into_iter().zip([minutes, hours, days, months]) {
+                self.parsed(&table, key, "\"60d\"", keep);
             }
         }
     }
@@ -755,12 +811,14 @@ mod tests {
             assert!(row.origin.starts_with("/etc/x/config.toml:"), "{key}");
         }
         let of = |table: &str| rows.iter().filter(|row| row.table == table).count();
-        assert_eq!(of(""), ROOT.len() - 5, "the tables are keys too");
+        assert_eq!(of(""), ROOT.len() - 6, "the tables are keys too");
         assert_eq!(of(SIZES), SIZE_KEYS.len());
         assert_eq!(of(LISTS), LIST_KEYS.len());
         assert_eq!(of("limit.sip"), LIMIT_KEYS.len());
         assert_eq!(of("limit.REGISTER"), LIMIT_KEYS.len());
         assert_eq!(of(ESCALATE), ESCALATE_KEYS.len());
+        assert_eq!(of(HISTORY), HISTORY_KEYS.len() - 1, "a table is a key too");
+        assert_eq!(of("history.keep"), 4);
         for behaviour in Behaviour::ALL {
             assert_eq!(of(&format!("behaviour.{}", behaviour.name())), 3);
         }
@@ -797,7 +855,9 @@ mod tests {
              [limit.OTHER]\nrate = 1\nper = \"1m\"\n\
              [behaviour.enumeration]\nusers = 50\n\
              [behaviour.address-sweep]\naddresses = 0x10\naction = \"drop\"\n\
-             [escalate]\nafter = 5\nwithin = \"1m\"\nfor = \"2h\"\nby = \"signature\"\n",
+             [escalate]\nafter = 5\nwithin = \"1m\"\nfor = \"2h\"\nby = \"signature\"\n\
+             [history]\nfile = \"h.sqlite\"\nmax_size = \"96M\"\nsources = 50\n\
+             keep = { minutes = \"12h\", days = \"forever\", months = \"3y\" }\n",
         );
         assert_eq!(configuration.ports.value.to_string(), "5060,5070-5080");
         assert_eq!(configuration.drop.value.to_string(), "scanners");
@@ -837,6 +897,13 @@ mod tests {
         );
         assert_eq!(threshold(sweep), expected(60, bits_of(16, HOST_BITS)));
         assert_eq!(threshold(Behaviour::Flood), expected(10, 1_000));
+        let history = &configuration.history;
+        let file = PathBuf::from("/etc/x/h.sqlite");
+        assert_eq!(history.file.value, Some(file));
+        assert_eq!(history.max_size.value.bytes(), 96 << 20);
+        assert_eq!(history.sources.value, 50);
+        let kept = history.keep().map(|(_, keep)| keep.value.to_string());
+        assert_eq!(kept, ["12h", "60d", "forever", "3y"]);
         let escalation = Escalation {
             after: 5,
             within: window(60),
@@ -1060,6 +1127,41 @@ mod tests {
                 "[escalate]\nafter = 5\nby = [\"behaviour\"]",
                 3,
                 "none is watched; set `behaviour.action`",
+            ),
+            (
+                "[history]\nfiel = \"h\"",
+                2,
+                "no key `history.fiel`; do you mean `file`?",
+            ),
+            (
+                "[history]\nfile = \"\"",
+                2,
+                "`history.file`: a file has a name",
+            ),
+            (
+                "[history]\nmax_size = \"1M\"",
+                2,
+                "`history.max_size` is 64M at least, and not 1M",
+            ),
+            (
+                "[history]\nmax_size = 500",
+                2,
+                "`history.max_size` is a text",
+            ),
+            (
+                "[history]\nsources = 200000",
+                2,
+                "`history.sources` is a whole number from 0 to 100,000",
+            ),
+            (
+                "[history]\nkeep.days = \"long\"",
+                2,
+                "`history.keep.days`: `long` does not say how long",
+            ),
+            (
+                "[history.keep]\nweeks = \"1y\"",
+                2,
+                "no key `history.keep.weeks`",
             ),
             (
                 "mode = \"auto\"\nmode = \"skb\"",

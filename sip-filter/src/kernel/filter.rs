@@ -115,6 +115,13 @@ impl Filter {
         self.settings.get(&0, 0).context("cannot read the settings")
     }
 
+    /// Tells these counters from those that are made anew: the kernel's number of the sources' map, for
+    /// all maps that count are made together.
+    pub fn counters_id(&self) -> Result<u32> {
+        let map = self.sources.info();
+        Ok(map.context("cannot read which map holds the sources")?.id())
+    }
+
     /// The interfaces that it is attached to now.
     pub fn interfaces(&self) -> Result<Vec<Interface>> {
         let Some(instance) = &self.instance else {

@@ -26,6 +26,11 @@ impl WallTime {
         Self(Timestamp::from_nanosecond(ns).unwrap_or(nearest))
     }
 
+    /// As a timestamp.
+    pub fn timestamp(self) -> Timestamp {
+        self.0
+    }
+
     /// Whole seconds from `earlier` until this, 0 if it is not earlier.
     pub fn seconds_since(self, earlier: Self) -> u64 {
         let seconds = self.0.as_second() - earlier.0.as_second();

@@ -1,0 +1,336 @@
+//! Keeping a history while `run` runs: a thread that reads the counters once a minute and writes what
+//! came.
+//!
+//! Whatever goes wrong here is said and tried again, and never reaches the filter. What could not be
+//! written comes with the next interval that can: the counters still have it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{
+    ledger::{Identity, Ledger, Reading},
+    schema,
+    write::Writer,
+};
+use crate::{
+    config::configuration::History,
+    kernel::{self, Filter, Instance},
+    stats::{Clock, Counters},
+};
+
+/// How often what came is written, unless a test asks for something else.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+/// How much of an interval before its end the counters are read, so that what came in a minute is kept
+/// as that minute's.
+const EARLIER: u32 = 60;
+/// For how long the clock must have gone evenly before anything is forgotten: one that is wrong for a
+/// moment must not make all of it old.
+const TRUSTED_AFTER: Duration = Duration::from_secs(3_600);
+/// How much further the wall clock may have gone than the monotonic one, or less far, to be even.
+const EVEN: Duration = Duration::from_secs(60);
+
+/// A history that is kept until this is dropped; what came until then is written first.
+pub struct Recorder {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Says what is to be kept now.
+pub type Settings = Box<dyn Fn() -> History + Send>;
+
+impl Recorder {
+    /// Begins: of counters that began at `since` or later, all is kept; of older ones, what comes from
+    /// now on, and what came since the file has them.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread.
+    pub fn start(
+        instance: Instance,
+        since: Timestamp,
+        interval: Duration,
+        settings: Settings,
+    ) -> Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let recording = move || {
+            let mut recording = Recording::new(instance, since, settings);
+            loop {
+                recording.interval();
+                match stopped.recv_timeout(until_next(Timestamp::now(), interval)) {
+                    Err(RecvTimeoutError::Timeout) => {}
+                    _ => break,
+                }
+            }
+            recording.interval();
+        };
+        let thread = thread::Builder::new().name("history".to_owned());
+        let thread = thread.spawn(recording);
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread.context("cannot start the thread that keeps the history")?),
+        })
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the history was not kept to the end");
+        }
+    }
+}
+
+/// How long until shortly before the wall clock shows a whole interval again.
+fn until_next(now: Timestamp, interval: Duration) -> Duration {
+    let ns = interval.as_nanos().max(1) as i128;
+    let earlier = ns / i128::from(EARLIER);
+    let rest = ns - (now.as_nanosecond() + earlier).rem_euclid(ns);
+    Duration::from_nanos(u64::try_from(rest).unwrap_or(0))
+}
+
+/// A file that is open.
+struct Open {
+    path: PathBuf,
+    writer: Writer,
+}
+
+/// When both clocks were read, while they have gone evenly since.
+struct Even {
+    wall: Timestamp,
+    monotonic: u64,
+}
+
+struct Recording {
+    instance: Instance,
+    settings: Settings,
+    zone: TimeZone,
+    /// The counters that are read. They are there as long as somebody holds them: what came last is
+    /// read of them also when the filter is detached.
+    filter: Option<(Identity, Filter)>,
+    open: Option<Open>,
+    /// Whether all of the file was read once.
+    is_checked: bool,
+    ledger: Ledger,
+    even: Option<Even>,
+    /// What was said last of why nothing is written.
+    trouble: Option<String>,
+}
+
+impl Recording {
+    fn new(instance: Instance, since: Timestamp, settings: Settings) -> Self {
+        Self {
+            instance,
+            settings,
+            zone: TimeZone::system(),
+            filter: None,
+            open: None,
+            is_checked: false,
+            ledger: Ledger::beginning(since),
+            even: None,
+            trouble: None,
+        }
+    }
+
+    /// Keeps what came, or says why not: once, and once more when it goes on.
+    fn interval(&mut self) {
+        let name = self.instance.name().to_owned();
+        match self.keep() {
+            Ok(()) => {
+                if self.trouble.take().is_some() {
+                    log::info!("{name}: the history goes on; what came meanwhile is kept");
+                }
+            }
+            Err(error) => {
+                let said = format!("{error:#}");
+                if self.trouble.as_ref() != Some(&said) {
+                    let why = match schema::is_full(&error) {
+                        true => " until there is room",
+                        false => "",
+                    };
+                    log::warn!(
+                        "{name}: no history is kept{why}; the filter goes on, and counts: {said}"
+                    );
+                }
+                self.trouble = Some(said);
+            }
+        }
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        let settings = (self.settings)();
+        let Some(path) = settings.file.value.as_deref() else {
+            self.open = None;
+            return Ok(());
+        };
+        match self.attempt(path, &settings) {
+            Err(error) if schema::is_damaged(&error) => {
+                self.open = None;
+                let aside = schema::set_aside(path, Timestamp::now())?;
+                log::warn!(
+                    "{}: the history is damaged, and is {} now; a new one begins: {error:#}",
+                    self.instance.name(),
+                    aside.display()
+                );
+                self.attempt(path, &settings)
+            }
+            done => done,
+        }
+    }
+
+    fn attempt(&mut self, path: &Path, settings: &History) -> Result<()> {
+        self.ready(path)?;
+        let next = match Filter::open(&self.instance) {
+            Ok(filter) => Some((identity(&filter)?, filter)),
+            Err(error) if self.filter.is_none() => return Err(error),
+            // It was detached: what came last is still to be had.
+            Err(_) => None,
+        };
+        let held = self.filter.as_ref().map(|(identity, _)| identity);
+        if held.is_some() && held != next.as_ref().map(|(identity, _)| identity) {
+            // What the counters said until others took their place.
+            self.record(settings)?;
+        }
+        if let Some(next) = next {
+            self.filter = Some(next);
+            self.record(settings)?;
+        }
+        self.forget(settings)
+    }
+
+    /// Has the file open.
+    fn ready(&mut self, path: &Path) -> Result<()> {
+        if self.open.as_ref().is_some_and(|open| open.path == path) && path.exists() {
+            return Ok(());
+        }
+        self.open = None;
+        let name = self.instance.name();
+        let mut writer = match self.is_checked {
+            true => Writer::open(path)?,
+            false => Writer::open_checked(path)?,
+        };
+        self.is_checked = true;
+        let kept = writer
+            .ledger(name)
+            .with_context(|| format!("cannot use the history {}", path.display()))?;
+        match kept {
+            // What was written last may be there although it was said not to be.
+            Some(kept)
+                if self.ledger.identity.is_none()
+                    || kept.identity == self.ledger.identity
+                        && kept.monotonic >= self.ledger.monotonic =>
+            {
+                self.ledger = kept;
+            }
+            // It is another file, or an older one: what was kept elsewhere is not kept again.
+            _ => writer.begin(name, &self.ledger)?,
+        }
+        let path = path.to_owned();
+        self.open = Some(Open { path, writer });
+        Ok(())
+    }
+
+    /// Writes what the counters that are held say more than before.
+    fn record(&mut self, settings: &History) -> Result<()> {
+        let (Some((identity, filter)), Some(open)) = (&self.filter, &mut self.open) else {
+            return Ok(());
+        };
+        let monotonic = kernel::monotonic_ns();
+        let began = filter.settings()?.attached_at / 1_000_000;
+        let counters = Counters::read(filter)?;
+        let (identity, clock) = (identity.clone(), Clock::now());
+        let reading = Reading::new(identity, began as i64, monotonic, clock, counters);
+        let named = settings.sources.value as usize;
+        let change = self.ledger.change(&reading, &self.zone, named);
+        let name = self.instance.name();
+        let written = open.writer.make_room(settings).and_then(|gone| {
+            open.writer.write(name, &change, settings, &self.zone)?;
+            Ok(gone)
+        });
+        match written {
+            Ok(gone) => {
+                if let Some(gone) = gone {
+                    log::warn!(
+                        "{name}: the history takes as much as it may ({}); the oldest {gone} went",
+                        settings.max_size.value
+                    );
+                }
+                self.ledger.apply(&change);
+                Ok(())
+            }
+            Err(error) => {
+                let path = open.path.display().to_string();
+                // What is wrong with the file is found out when it is opened again.
+                self.open = None;
+                Err(error).with_context(|| format!("cannot write the history {path}"))
+            }
+        }
+    }
+
+    /// Removes what is older than it is to be kept, as soon as the clock can be believed, and from then
+    /// on once an hour.
+    fn forget(&mut self, settings: &History) -> Result<()> {
+        let (wall, monotonic) = (Timestamp::now(), kernel::monotonic_ns());
+        let now = Even { wall, monotonic };
+        let Some(even) = &self.even else {
+            self.even = Some(now);
+            return Ok(());
+        };
+        let by_wall = wall.as_nanosecond() - even.wall.as_nanosecond();
+        let gone = i128::from(monotonic.saturating_sub(even.monotonic));
+        if (by_wall - gone).unsigned_abs() > EVEN.as_nanos() {
+            log::warn!(
+                "{}: the clock was set; the history goes on with the time that it shows",
+                self.instance.name()
+            );
+            self.even = Some(now);
+            return Ok(());
+        }
+        if gone.unsigned_abs() < TRUSTED_AFTER.as_nanos() {
+            return Ok(());
+        }
+        self.even = Some(now);
+        match &mut self.open {
+            Some(open) => open.writer.forget(settings, wall, &self.zone),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which counters these are.
+fn identity(filter: &Filter) -> Result<Identity> {
+    const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+    let boot = fs::read_to_string(BOOT).with_context(|| format!("cannot read {BOOT}"))?;
+    Ok(Identity {
+        boot: boot.trim_end().to_owned(),
+        map: filter.counters_id()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_read_shortly_before_a_minute_is_over() {
+        for (now, expected) in [
+            ("2026-11-26T22:15:00Z", 59_000),
+            ("2026-11-26T22:15:58Z", 1_000),
+            ("2026-11-26T22:15:59Z", 60_000),
+            ("2026-11-26T22:15:59.5Z", 59_500),
+        ] {
+            let rest = until_next(now.parse().unwrap(), INTERVAL);
+            assert_eq!(rest, Duration::from_millis(expected), "{now}");
+        }
+    }
+}
