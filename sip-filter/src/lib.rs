@@ -4,6 +4,7 @@
 //! [`cli`] is one file a verb and calls into the rest. [`config`] turns what the operator
 //! wrote into what the kernel takes. [`lists`] keeps who may always call, and who may not. [`kernel`] loads, attaches, pins and reads the maps.
 //! [`events`] puts into words what the kernel reports.
+//! [`history`] keeps what was counted over months, and [`report`] shows it.
 //! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders. [`capture`] reads
 //! files of packets, and [`replay`] runs them through the filter.
 
@@ -23,4 +24,5 @@ pub mod kernel;
 pub mod lists;
 pub mod output;
 pub mod replay;
+pub mod report;
 pub mod stats;

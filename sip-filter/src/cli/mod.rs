@@ -21,6 +21,7 @@ mod listing;
 mod lists;
 mod reload;
 mod replay;
+mod report;
 mod run;
 mod service;
 mod signatures;
@@ -57,7 +58,8 @@ Examples:
   sip-filter attach -i eth0 --drop scanners drop what known scanners send, and exit
   sip-filter stats                          what was seen so far
   sip-filter detach                         leave nothing behind
-  sip-filter replay calls.pcap              what it would have seen in a capture")]
+  sip-filter replay calls.pcap              what it would have seen in a capture
+  sip-filter report                         what a history says of the last twelve months")]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -101,6 +103,7 @@ enum Verb {
     Stats(stats::Args),
     Events(events::Args),
     Replay(replay::Args),
+    Report(report::Args),
     #[command(subcommand)]
     History(history::Verb),
     #[command(subcommand)]
@@ -142,6 +145,7 @@ pub fn main() -> ExitCode {
         Verb::Stats(args) => stats::run(&args, &cli.global),
         Verb::Events(args) => events::run(&args, &cli.global),
         Verb::Replay(args) => replay::run(&args, &cli.global),
+        Verb::Report(args) => report::run(&args, &cli.global),
         Verb::History(verb) => history::run(&verb, &cli.global),
         Verb::Allow(verb) => allow::run(&verb, &cli.global),
         Verb::Block(verb) => block::run(&verb, &cli.global),
@@ -313,6 +317,15 @@ mod tests {
             "history import a.csv b.csv",
             "history export --unit week",
             "history export --format xml",
+            "report --since yesterday",
+            "report --since 2026-11 --last 30d",
+            "report --last soon",
+            "report --year 26000",
+            "report --year 2026 --until 2026-11",
+            "report --unit week",
+            "report --addresses 0",
+            "report --port 70000",
+            "report --html a.html --format json",
         ] {
             let words = ["sip-filter"].into_iter().chain(line.split(' '));
             let error = match Cli::try_parse_from(words) {
@@ -364,6 +377,10 @@ mod tests {
             "replay a.pcap",
             "replay a.pcapng --engine host --ports any --drop scanners --sources 1024 --by tool",
             "run -i eth0 --history h.sqlite",
+            "report",
+            "report --last 30d --html a.html",
+            "report --since 2025-04 --until 2026-03-31 --out a.html --addresses 64 --top 5",
+            "report --year 2026 --unit day --format csv --history h.sqlite",
             "history import a.csv",
             "history import - --history h.sqlite",
             "history export --unit month --format json --name edge",

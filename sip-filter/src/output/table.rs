@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use sip_filter_common::verdict::Reason;
 
-use super::Terminal;
+use super::{Terminal, escape};
 use crate::stats::{
     Attachment, Cell, Column, Condition, Events, Other, PACKETS, Rate, Row, Section, Snapshot,
     Status, Totals, WallTime,
@@ -22,8 +22,9 @@ const OVERVIEW_PORTS: usize = 50;
 const GAP: usize = 2;
 
 // SGR sequences (ECMA-48 section 8.3.117).
-const PLAIN: &str = "";
-const BOLD: &str = "\x1b[1m";
+pub(crate) const PLAIN: &str = "";
+pub(crate) const BOLD: &str = "\x1b[1m";
+pub(crate) const CYAN: &str = "\x1b[36m";
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
 const RESET: &str = "\x1b[0m";
@@ -341,7 +342,7 @@ fn render<R>(column: &Column<R>, rows: &[R], layout: Layout<'_>) -> Rendered {
 }
 
 /// A column as text.
-struct Rendered {
+pub(crate) struct Rendered {
     name: &'static str,
     rank: u8,
     right: bool,
@@ -352,7 +353,7 @@ struct Rendered {
 }
 
 impl Rendered {
-    fn new(name: &'static str, rank: u8, right: bool) -> Self {
+    pub(crate) fn new(name: &'static str, rank: u8, right: bool) -> Self {
         Self {
             name,
             rank,
@@ -362,7 +363,7 @@ impl Rendered {
         }
     }
 
-    fn push(&mut self, text: String, style: &'static str) {
+    pub(crate) fn push(&mut self, text: String, style: &'static str) {
         self.width = self.width.max(text.chars().count());
         self.texts.push((text, style));
     }
@@ -373,13 +374,13 @@ impl Rendered {
     }
 }
 
-fn width(columns: &[Rendered]) -> usize {
+pub(crate) fn width(columns: &[Rendered]) -> usize {
     let texts: usize = columns.iter().map(|column| column.width).sum();
     texts + GAP * columns.len().saturating_sub(1)
 }
 
 /// Columns side by side, each line with its end and without blanks before it.
-fn lay_out(columns: &[Rendered]) -> String {
+pub(crate) fn lay_out(columns: &[Rendered]) -> String {
     let lines = columns
         .iter()
         .map(|column| column.texts.len())
@@ -422,8 +423,8 @@ fn text(cell: Cell, now: WallTime) -> String {
     match cell {
         Cell::Number(number) => thousands(number),
         Cell::Identifier(number) => number.to_string(),
-        Cell::Text(text) => text,
-        Cell::List(names) => names.join(", "),
+        Cell::Text(text) => escape::terminal(&text).into_owned(),
+        Cell::List(names) => escape::terminal(&names.join(", ")).into_owned(),
         Cell::Address(address) => address.to_string(),
         Cell::Time(time) => age(now.seconds_since(time)),
     }
@@ -581,6 +582,22 @@ mod tests {
             };
         }
         assert_eq!(plain, printed(None, Terminal::NONE, PACKETS));
+    }
+
+    #[test]
+    fn a_tools_name_does_nothing_to_the_terminal() {
+        let mut snapshot = stats::tests::snapshot();
+        for tool in &mut snapshot.tools {
+            tool.tool = "\u{1b}[2J\u{202e}".to_owned();
+        }
+        let layout = Layout {
+            terminal: Terminal::NONE,
+            now: snapshot.time,
+            sorted_by: PACKETS,
+        };
+        let table = table(&snapshot.tools, layout);
+        assert!(table.contains("\\u{1b}[2J\\u{202e}  scanner"), "{table}");
+        assert!(!table.contains(['\u{1b}', '\u{202e}']), "{table}");
     }
 
     #[test]
