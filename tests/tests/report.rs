@@ -182,6 +182,8 @@ fn a_report_says_what_the_history_says() {
     let sum = |at: usize| months.values().map(|numbers| numbers[at]).sum::<u64>();
     assert_eq!(said["total"]["packets"].as_u64(), Some(sum(0)));
     assert_eq!(said["tools"][0]["packets"].as_u64(), Some(sum(2)));
+    assert_eq!(said["kinds"][0]["name"], "scanner");
+    assert_eq!(said["kinds"][0]["packets"].as_u64(), Some(sum(2)));
     assert_eq!(said["reasons"][0]["dropped"].as_u64(), Some(24 * 5));
     assert_eq!(said["sources"][0]["source"], "192.0.2.23");
     assert_eq!(said["year_before"], Value::Null);

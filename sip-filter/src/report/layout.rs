@@ -206,6 +206,17 @@ pub fn tables(report: &Report) -> Vec<Table> {
         texts: 2,
         rows: report.tools.iter().map(named).collect(),
     };
+    let kinds = report.kinds.iter().map(|it| {
+        let name = [it.name.clone()];
+        name.into_iter().chain(numbers(&it.counts)).collect()
+    });
+    let kinds = Table {
+        title: "Kinds of tools".to_owned(),
+        note: "All tools, those among them that are not named above.".to_owned(),
+        head: vec!["kind", "packets", "dropped", "would drop"],
+        texts: 1,
+        rows: kinds.collect(),
+    };
     let sources = report.sources.iter().map(|it| {
         let Counts {
             packets,
@@ -236,7 +247,7 @@ pub fn tables(report: &Report) -> Vec<Table> {
         texts: 1,
         rows: reasons.collect(),
     };
-    let tables = [ports, tools, sources, reasons, year(report)];
+    let tables = [ports, tools, kinds, sources, reasons, year(report)];
     tables
         .into_iter()
         .filter(|it| !it.rows.is_empty())

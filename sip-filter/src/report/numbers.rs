@@ -57,6 +57,8 @@ pub struct Report {
     pub methods: Vec<Named>,
     /// By tool, most packets first.
     pub tools: Vec<Named>,
+    /// By kind of tool, most packets first.
+    pub kinds: Vec<Named>,
     /// Packets of tools by destination port, most first: ten ports, and all others.
     pub tool_ports: Vec<PortShare>,
     /// By the rule that met them, most packets first.
@@ -212,6 +214,7 @@ impl Report {
             _ => None,
         };
         let mut tools = named(kept(By::Tool)?);
+        let kinds = kinds(&tools);
         tools.truncate(wanted.top);
         let mut sources: Vec<_> = (reader.sources(span.days.clone())?.into_iter())
             .map(|(source, counts)| Source { source, counts })
@@ -229,6 +232,7 @@ impl Report {
             periods,
             methods: named(methods),
             tools,
+            kinds,
             tool_ports,
             reasons: named(kept(By::Reason)?),
             sources,
@@ -261,6 +265,23 @@ fn named(kept: Vec<Kept>) -> Vec<Named> {
         most.then_with(|| (&one.name, &one.kind).cmp(&(&other.name, &other.kind)))
     });
     named
+}
+
+/// Tools of one kind together, most packets first.
+fn kinds(tools: &[Named]) -> Vec<Named> {
+    let mut kinds: Vec<Named> = Vec::new();
+    for Named { kind, counts, .. } in tools {
+        match kinds.iter_mut().find(|it| it.name == *kind) {
+            Some(known) => known.counts.add(counts),
+            None => kinds.push(Named {
+                name: kind.clone(),
+                kind: String::new(),
+                counts: *counts,
+            }),
+        }
+    }
+    kinds.sort_by_key(|it| Reverse(it.counts.packets));
+    kinds
 }
 
 /// The ten ports that tools sent most to, and all others.

@@ -13,6 +13,8 @@ use crate::output::{
 
 /// The fewest and the most columns that bars take.
 const BARS: std::ops::RangeInclusive<usize> = 10..=40;
+/// How much is shown of a name, in characters.
+const LONGEST: usize = 40;
 /// Eighths of a column, from one to eight.
 const BLOCKS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
@@ -62,11 +64,19 @@ fn columns<'a>(
         column.push(escape::terminal(name).into_owned(), bold);
         for row in rows {
             let cell = row.get(place).map_or("", String::as_str);
-            column.push(escape::terminal(cell).into_owned(), PLAIN);
+            column.push(cut(&escape::terminal(cell)), PLAIN);
         }
         column
     };
     head.enumerate().map(column).collect()
+}
+
+/// A cell's text; of one that would be all that a line holds, the beginning.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Leaves the columns that fit; the first one names the rows, and the second says most.
