@@ -12,6 +12,7 @@ use std::{
 use rusqlite::Connection;
 use serde::Deserialize;
 use sip_filter_tests::{
+    configuration::Configuration,
     messages::SVMAP,
     namespace::{Folder, Link, PHONE, SCANNER, SERVER},
     process::Running,
@@ -251,6 +252,51 @@ fn a_history_begins_when_it_is_asked_for() {
     send(&link, 2);
     running.interrupt(PATIENCE).successful();
     assert_eq!(kept.packets(), 6);
+}
+
+#[test]
+fn a_reload_changes_what_is_kept_and_where() {
+    let link = Link::new();
+    let kept = Kept::new(&link);
+    let configuration = Configuration::new("");
+    let option = configuration.option();
+    let running = kept
+        .filter
+        .run(&format!("{option} --history-interval 200ms"));
+    send(&link, 2);
+    assert!(!kept.file().exists());
+    let file = kept.file().display().to_string();
+    configuration.say(&format!("[history]\nfile = \"{file}\"\n"));
+    kept.filter.succeed("reload");
+    wait_until("the history begins", || kept.file().exists());
+    send(&link, 1);
+    // What came since the filter was attached is of this time.
+    wait_until("what was sent is kept", || kept.packets() == 9);
+    let said = kept
+        .filter
+        .succeed("history export --unit month --format json");
+    assert!(said.contains("\"packets\":9"), "{said}");
+    // Another file goes on with what comes from then on.
+    configuration.say(&format!("[history]\nfile = \"{file}-2\"\n"));
+    kept.filter.succeed("reload");
+    wait_until("the other begins", || {
+        kept.folder.path().join("h.sqlite-2").exists()
+    });
+    send(&link, 1);
+    running.interrupt(PATIENCE).successful();
+    let export = |file: &str| {
+        let line = format!("history export --unit month --format json --history {file}");
+        kept.filter.succeed(&line)
+    };
+    let [one, two] = [export(&file), export(&format!("{file}-2"))];
+    assert!(
+        one.contains("\"name\":\"\",\"kind\":\"\",\"packets\":9"),
+        "{one}"
+    );
+    assert!(
+        two.contains("\"name\":\"\",\"kind\":\"\",\"packets\":3"),
+        "{two}"
+    );
 }
 
 #[test]

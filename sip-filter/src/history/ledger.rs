@@ -29,7 +29,7 @@ const CLOCK_SLACK: u64 = 100_000_000;
 pub struct Identity {
     /// The kernel's name of this boot.
     pub boot: String,
-    /// The kernel's number of a map, which is another one for new maps until the next boot.
+    /// The kernel's number of a map; maps that are made later in the same boot have greater ones.
     pub map: u32,
 }
 
@@ -246,8 +246,12 @@ impl Ledger {
     fn relation(&self, reading: &Reading) -> Relation {
         match &self.identity {
             Some(identity) if *identity == reading.identity => Relation::Same,
-            Some(identity) if identity.boot != reading.identity.boot => Relation::New,
-            _ if reading.began >= self.at => Relation::New,
+            Some(Identity { boot, map })
+                if *boot != reading.identity.boot || *map < reading.identity.map =>
+            {
+                Relation::New
+            }
+            None if reading.began >= self.at => Relation::New,
             _ => Relation::Older,
         }
     }
@@ -462,10 +466,6 @@ mod tests {
 
     #[test]
     fn each_packet_comes_once_whatever_the_clock_and_the_counters_do() {
-        let new = |reading: Reading, began: i64| Reading {
-            began: reading.at.as_millisecond() + began,
-            ..reading
-        };
         for (what, readings, expected) in [
             (
                 "counters that grow",
@@ -491,10 +491,19 @@ mod tests {
                 "counters that are made anew, and count more than the old ones did",
                 vec![
                     reading(0, 1, 3, &[]),
-                    new(reading(60, 2, 9, &[]), -1),
+                    reading(-7_200, 2, 9, &[]),
                     reading(120, 2, 11, &[]),
                 ],
                 vec![0, 9, 2],
+            ),
+            (
+                "the counters of before once more",
+                vec![
+                    reading(0, 2, 3, &[]),
+                    reading(60, 1, 9, &[]),
+                    reading(120, 1, 11, &[]),
+                ],
+                vec![0, 0, 2],
             ),
             (
                 "counters that are older than the ledger",

@@ -60,8 +60,10 @@ impl Recorder {
         settings: Settings,
     ) -> Result<Self> {
         let (stop, stopped) = mpsc::channel();
+        let mut recording = Recording::new(instance, since, settings);
+        // Before the filter may be detached again.
+        recording.hold();
         let recording = move || {
-            let mut recording = Recording::new(instance, since, settings);
             loop {
                 recording.interval();
                 match stopped.recv_timeout(until_next(Timestamp::now(), interval)) {
@@ -105,10 +107,46 @@ struct Open {
     writer: Writer,
 }
 
-/// When both clocks were read, while they have gone evenly since.
+/// Both clocks at a moment since which they have gone evenly.
+#[derive(Clone, Copy, Debug)]
 struct Even {
     wall: Timestamp,
+    /// In nanoseconds.
     monotonic: u64,
+}
+
+/// What two clocks say of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clocks {
+    /// Not for long enough, but evenly.
+    Even,
+    /// The wall clock was set.
+    Set,
+    /// Evenly, for as long as it takes to believe them.
+    Trusted,
+}
+
+impl Even {
+    fn now() -> Self {
+        Self {
+            wall: Timestamp::now(),
+            monotonic: kernel::monotonic_ns(),
+        }
+    }
+
+    /// How they have gone until now.
+    fn until(self, now: Self) -> Clocks {
+        let by_wall = now.wall.as_nanosecond() - self.wall.as_nanosecond();
+        let gone = now.monotonic.saturating_sub(self.monotonic);
+        let apart = (by_wall - i128::from(gone)).unsigned_abs();
+        if apart > EVEN.as_nanos() {
+            Clocks::Set
+        } else if u128::from(gone) < TRUSTED_AFTER.as_nanos() {
+            Clocks::Even
+        } else {
+            Clocks::Trusted
+        }
+    }
 }
 
 struct Recording {
@@ -122,7 +160,7 @@ struct Recording {
     /// Whether all of the file was read once.
     is_checked: bool,
     ledger: Ledger,
-    even: Option<Even>,
+    even: Even,
     /// What was said last of why nothing is written.
     trouble: Option<String>,
 }
@@ -137,8 +175,15 @@ impl Recording {
             open: None,
             is_checked: false,
             ledger: Ledger::beginning(since),
-            even: None,
+            even: Even::now(),
             trouble: None,
+        }
+    }
+
+    /// Opens the counters, if they are to be kept.
+    fn hold(&mut self) {
+        if (self.settings)().file.value.is_some() {
+            self.filter = opened(&self.instance).ok();
         }
     }
 
@@ -170,7 +215,7 @@ impl Recording {
     fn keep(&mut self) -> Result<()> {
         let settings = (self.settings)();
         let Some(path) = settings.file.value.as_deref() else {
-            self.open = None;
+            (self.open, self.filter) = (None, None);
             return Ok(());
         };
         match self.attempt(path, &settings) {
@@ -190,8 +235,8 @@ impl Recording {
 
     fn attempt(&mut self, path: &Path, settings: &History) -> Result<()> {
         self.ready(path)?;
-        let next = match Filter::open(&self.instance) {
-            Ok(filter) => Some((identity(&filter)?, filter)),
+        let next = match opened(&self.instance) {
+            Ok(next) => Some(next),
             Err(error) if self.filter.is_none() => return Err(error),
             // It was detached: what came last is still to be had.
             Err(_) => None,
@@ -280,41 +325,36 @@ impl Recording {
     /// Removes what is older than it is to be kept, as soon as the clock can be believed, and from then
     /// on once an hour.
     fn forget(&mut self, settings: &History) -> Result<()> {
-        let (wall, monotonic) = (Timestamp::now(), kernel::monotonic_ns());
-        let now = Even { wall, monotonic };
-        let Some(even) = &self.even else {
-            self.even = Some(now);
-            return Ok(());
-        };
-        let by_wall = wall.as_nanosecond() - even.wall.as_nanosecond();
-        let gone = i128::from(monotonic.saturating_sub(even.monotonic));
-        if (by_wall - gone).unsigned_abs() > EVEN.as_nanos() {
-            log::warn!(
-                "{}: the clock was set; the history goes on with the time that it shows",
-                self.instance.name()
-            );
-            self.even = Some(now);
-            return Ok(());
+        let now = Even::now();
+        match self.even.until(now) {
+            Clocks::Even => return Ok(()),
+            Clocks::Set => {
+                log::warn!(
+                    "{}: the clock was set; the history goes on with the time that it shows",
+                    self.instance.name()
+                );
+                self.even = now;
+                return Ok(());
+            }
+            Clocks::Trusted => self.even = now,
         }
-        if gone.unsigned_abs() < TRUSTED_AFTER.as_nanos() {
-            return Ok(());
-        }
-        self.even = Some(now);
         match &mut self.open {
-            Some(open) => open.writer.forget(settings, wall, &self.zone),
+            Some(open) => open.writer.forget(settings, now.wall, &self.zone),
             None => Ok(()),
         }
     }
 }
 
-/// Which counters these are.
-fn identity(filter: &Filter) -> Result<Identity> {
+/// The counters that the instance has now, and which ones these are.
+fn opened(instance: &Instance) -> Result<(Identity, Filter)> {
     const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+    let filter = Filter::open(instance)?;
     let boot = fs::read_to_string(BOOT).with_context(|| format!("cannot read {BOOT}"))?;
-    Ok(Identity {
+    let identity = Identity {
         boot: boot.trim_end().to_owned(),
         map: filter.counters_id()?,
-    })
+    };
+    Ok((identity, filter))
 }
 
 #[cfg(test)]
@@ -331,6 +371,28 @@ mod tests {
         ] {
             let rest = until_next(now.parse().unwrap(), INTERVAL);
             assert_eq!(rest, Duration::from_millis(expected), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_believed_once_it_has_gone_evenly_for_an_hour() {
+        let at = |wall: &str, seconds: u64| Even {
+            wall: wall.parse().unwrap(),
+            monotonic: seconds * 1_000_000_000,
+        };
+        let before = at("2026-11-26T22:00:00Z", 100);
+        for (now, expected) in [
+            (at("2026-11-26T22:01:00Z", 160), Clocks::Even),
+            (at("2026-11-26T22:59:59Z", 3_699), Clocks::Even),
+            // Clocks are corrected a little all the time.
+            (at("2026-11-26T23:00:30Z", 3_700), Clocks::Trusted),
+            (at("2026-11-26T22:59:30Z", 3_700), Clocks::Trusted),
+            // An hour has passed by the one and not by the other.
+            (at("2026-11-26T23:01:00Z", 160), Clocks::Set),
+            (at("2036-11-26T22:01:00Z", 160), Clocks::Set),
+            (at("2026-11-26T21:00:00Z", 3_700), Clocks::Set),
+        ] {
+            assert_eq!(before.until(now), expected, "{now:?}");
         }
     }
 }
