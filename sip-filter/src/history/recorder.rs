@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -290,6 +290,7 @@ impl Recording {
         let (Some((identity, filter)), Some(open)) = (&self.filter, &mut self.open) else {
             return Ok(());
         };
+        let begun = Instant::now();
         let monotonic = kernel::monotonic_ns();
         let began = filter.settings()?.attached_at / 1_000_000;
         let counters = Counters::read(filter)?;
@@ -297,7 +298,7 @@ impl Recording {
         let reading = Reading::new(identity, began as i64, monotonic, clock, counters);
         let named = settings.sources.value as usize;
         let change = self.ledger.change(&reading, &self.zone, named);
-        let name = self.instance.name();
+        let (name, read) = (self.instance.name(), begun.elapsed());
         let written = open.writer.make_room(settings).and_then(|gone| {
             open.writer.write(name, &change, settings, &self.zone)?;
             Ok(gone)
@@ -311,6 +312,11 @@ impl Recording {
                     );
                 }
                 self.ledger.apply(&change);
+                let written = begun.elapsed() - read;
+                let sources = change.sources.len();
+                log::debug!(
+                    "{name}: history read in {read:?}, written in {written:?}; {sources} sources changed"
+                );
                 Ok(())
             }
             Err(error) => {
