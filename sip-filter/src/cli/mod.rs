@@ -39,7 +39,7 @@ use std::{
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::{config::file::Mistakes, kernel::Instance};
+use crate::{config::file::Mistakes, kernel::Instance, output::escape};
 
 /// Exit status of a command that was used as it cannot be.
 const WRONG_USAGE: u8 = 2;
@@ -191,9 +191,12 @@ fn lines(error: &anyhow::Error) -> Vec<String> {
     }
 }
 
-/// A line on standard error. Where that is closed, there is nobody to tell.
-fn complain(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", line.trim_end());
+/// A line on standard error, or some. Where that is closed, there is nobody to tell. What it quotes does
+/// nothing to the terminal.
+fn complain(text: &str) {
+    for line in text.trim_end().lines() {
+        let _ = writeln!(io::stderr(), "{}", escape::terminal(line));
+    }
 }
 
 fn instance_name(text: &str) -> Result<String> {

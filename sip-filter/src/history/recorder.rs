@@ -321,8 +321,10 @@ impl Recording {
             }
             Err(error) => {
                 let path = open.path.display().to_string();
-                // What is wrong with the file is found out when it is opened again.
-                self.open = None;
+                // What else is wrong with the file is found out when it is opened again.
+                if !schema::is_full(&error) {
+                    self.open = None;
+                }
                 Err(error).with_context(|| format!("cannot write the history {path}"))
             }
         }

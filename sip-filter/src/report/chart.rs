@@ -24,8 +24,9 @@ const LETTER: usize = 8;
 const X_ROOM: usize = 780;
 /// Marks of the other axis.
 const Y_MARKS: usize = 6;
-/// Between two bars, in pixels on each side.
+/// Between two bars, in pixels on each side, and for how many bars there is room for that.
 const GAP: u32 = 1;
+const APART: usize = 150;
 
 /// Of text and axes.
 pub const INK: (u8, u8, u8) = (0x11, 0x11, 0x11);
@@ -115,6 +116,7 @@ fn draw(figure: &Figure, text: &mut String) -> Result<(), Box<dyn std::error::Er
         .x_label_formatter(&start)
         .y_label_formatter(&height)
         .draw()?;
+    let gap = if periods <= APART { GAP } else { 0 };
     let mut bottoms = vec![0.0; periods];
     for (at, series) in figure.series.iter().enumerate() {
         let style = rgb(colour(at, &series.name)).filled();
@@ -128,7 +130,7 @@ fn draw(figure: &Figure, text: &mut String) -> Result<(), Box<dyn std::error::Er
                 (SegmentValue::Exact(place + 1), *bottom),
             ];
             let mut bar = Rectangle::new(corners, style);
-            bar.set_margin(0, 0, GAP, GAP);
+            bar.set_margin(0, 0, gap, gap);
             bar
         });
         chart.draw_series(bars)?;
