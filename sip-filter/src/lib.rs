@@ -6,7 +6,8 @@
 //! [`events`] puts into words what the kernel reports.
 //! [`history`] keeps what was counted over months, and [`report`] shows it.
 //! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders. [`capture`] reads
-//! files of packets, and [`replay`] runs them through the filter.
+//! files of packets, and [`replay`] runs them through the filter. [`http`] answers those who watch from
+//! elsewhere.
 
 #![cfg_attr(
     test,
@@ -20,6 +21,7 @@ pub mod config;
 pub mod events;
 pub mod explain;
 pub mod history;
+pub mod http;
 pub mod kernel;
 pub mod lists;
 pub mod output;

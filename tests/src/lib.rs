@@ -7,7 +7,8 @@
 //! programs, [`tools`] the real tools and [`sipp`] one of them as a test has it play, [`registrar`]
 //! answers them and [`watch`] counts what passes. [`forged`] sends what names another's address.
 //! [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users
-//! start it, [`configuration`] what it is given, and [`stats`] what it says.
+//! start it, [`configuration`] what it is given, and [`stats`] what it says; [`http`] asks it as browsers
+//! do.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
@@ -18,6 +19,7 @@ pub mod corpus;
 pub mod flood;
 pub mod forged;
 pub mod hostile;
+pub mod http;
 pub mod kernel;
 pub mod messages;
 pub mod mutation;

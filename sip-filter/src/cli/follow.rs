@@ -72,6 +72,11 @@ impl Follow {
         self.know(instance)
     }
 
+    /// The names of interfaces that are gone.
+    pub(super) fn lost(&self) -> Vec<String> {
+        self.lost.keys().cloned().collect()
+    }
+
     /// Waits until interfaces have changed.
     pub(super) async fn changes(&mut self) -> Result<Vec<InterfaceChange>> {
         self.watch.changes().await

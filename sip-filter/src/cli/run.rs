@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Global,
+    Global, Usage,
     apply::{self, Applied, Before, apply},
     filter_options::FilterOptions,
     follow::Follow,
@@ -30,7 +30,12 @@ use super::{
 };
 use crate::{
     access,
+    config::{
+        configuration::{Http, Set},
+        listen::Listen,
+    },
     events::{self, Event, Feed, socket::Socket},
+    http::Bound,
     kernel::{self, Attached, Filter, Instance, Logger, Reports},
     output::{self, Terminal, live, table::thousands},
     stats::{Snapshot, Status, Totals},
@@ -76,8 +81,10 @@ Examples:
   sip-filter run -i eth0 --drop scanners   drop what known scanners send
   sip-filter run --config edge.toml        as a configuration file says
   sip-filter run -i eth0 -v                log every verdict with its reason
-  sip-filter run -i eth0 --keep            watch, and leave the filter there
-  sip-filter run -i eth0 --history h.sqlite   keep a history, which `sip-filter report` shows")]
+  sip-filter run -i eth0 --http 9060       answer at http://127.0.0.1:9060/ too
+  sip-filter run -i eth0 --history h.sqlite
+                                           keep a history, which `sip-filter report` shows
+  sip-filter run -i eth0 --keep            watch, and leave the filter there")]
 pub(super) struct Args {
     #[command(flatten)]
     filter: FilterOptions,
@@ -94,6 +101,42 @@ pub(super) struct Args {
     /// see `sip-filter events --help`. It may be moved away at any moment, as logrotate does
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+    /// Answer HTTP there: /metrics, a page, JSON; 9060 is a port of this machine alone
+    /// [default: nowhere]
+    ///
+    /// /metrics is for Prometheus, / is a page that shows what arrives, /healthz says whether the filter
+    /// is attached, and /api/v1/stats is what `stats --format json` prints. An address that others than
+    /// this machine reach, as in 192.0.2.10:9060, asks for --http-token-file. It holds until `run` ends:
+    /// a reload does not change it.
+    #[arg(long, value_name = "ADDR")]
+    http: Option<Listen>,
+    /// Answer HTTP only to those who know the token in this file
+    ///
+    /// As "Authorization: Bearer TOKEN", or as the password of whatever user a browser asks for. The
+    /// token is not encrypted on its way: where others can listen, put a proxy with TLS in front.
+    #[arg(long, value_name = "FILE")]
+    http_token_file: Option<PathBuf>,
+}
+
+impl Args {
+    /// Takes the address where HTTP is to be answered, if anywhere.
+    fn bind(&self) -> Result<Option<Bound>> {
+        let Http {
+            mut listen,
+            mut token_file,
+        } = self.filter.configuration()?.http;
+        listen.command_line(self.http.map(Some));
+        token_file.command_line(self.http_token_file.clone().map(Some));
+        let Set { value: listen, .. } = listen;
+        match listen {
+            Some(listen) => Ok(Some(Bound::new(listen, token_file.value.as_deref())?)),
+            None if self.http_token_file.is_some() => {
+                let what = "--http-token-file says what is asked for, and --http where; give both";
+                bail!(Usage(what.to_owned()))
+            }
+            None => Ok(None),
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
@@ -131,6 +174,8 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     let manager = Manager::from_environment();
     let since = history::now();
     let filter_options = &args.history.with(&args.filter);
+    // Whoever asks for it wants to know that it cannot be.
+    let http = args.bind()?;
     let Applied {
         attached:
             Attached {
@@ -162,6 +207,13 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         }
         log::info!("{}: {policy}", instance.name());
         give_up_privileges(group);
+        let state = &global.state;
+        let http = http
+            .map(|bound| bound.serve(instance.clone(), state.clone()))
+            .transpose()?;
+        if let Some(http) = &http {
+            log::info!("answering HTTP at http://{}/", http.address());
+        }
         manager.ready(&policy);
 
         let mut verdicts = pin!(forward(logger));
@@ -185,6 +237,9 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                             Ok(applied) => {
                                 say_applied(instance, &applied);
                                 follow.applied(instance, applied.mode)?;
+                                if let Some(http) = &http {
+                                    http.missing(follow.lost());
+                                }
                                 manager.ready(&applied.policy);
                                 let attached = applied.attached;
                                 for interface in attached.interfaces {
@@ -203,6 +258,9 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                     }
                     changes = follow.changes() => {
                         names.extend(follow.settle(instance, global, changes?)?);
+                        if let Some(http) = &http {
+                            http.missing(follow.lost());
+                        }
                     }
                     end = &mut watching => break end?,
                     () = &mut verdicts => break End::Stopped,

@@ -17,8 +17,8 @@ use sip_filter_common::{
 use toml::Value;
 
 use super::{
-    drop::DropList, keep::Keep, mode::Mode, ports::Ports, prefix::Prefix, readers::Readers,
-    size::Size, span::Span,
+    drop::DropList, keep::Keep, listen::Listen, mode::Mode, ports::Ports, prefix::Prefix,
+    readers::Readers, size::Size, span::Span,
 };
 
 /// Where a value came from.
@@ -260,6 +260,15 @@ pub struct Escalate {
     pub action: Set<Action>,
 }
 
+/// Where `run` answers HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Http {
+    /// The address; nowhere without one.
+    pub listen: Set<Option<Listen>>,
+    /// The file with the token that is asked for.
+    pub token_file: Set<Option<PathBuf>>,
+}
+
 /// The names of what counts for an escalation.
 pub const BY: [(&str, u32); 2] = [
     ("signature", Escalation::BY_SIGNATURE),
@@ -307,6 +316,8 @@ pub struct Configuration {
     pub escalate: Escalate,
     /// What is kept of what was counted.
     pub history: History,
+    /// Where `run` answers HTTP.
+    pub http: Http,
 }
 
 impl Default for Configuration {
@@ -348,6 +359,7 @@ impl Default for Configuration {
                 action: Set::default(Action::Drop),
             },
             history: History::default(),
+            http: Http::default(),
         }
     }
 }
@@ -462,6 +474,13 @@ impl Configuration {
         rows.add("history", "sources", &history.sources, number);
         for (key, keep) in history.keep() {
             rows.add("history.keep", key, keep, text);
+        }
+        let Http { listen, token_file } = &self.http;
+        if let Some(address) = listen.value {
+            rows.add("http", "listen", listen, |_| text(&address));
+        }
+        if let Some(file) = &token_file.value {
+            rows.add("http", "token_file", token_file, |_| text(&file.display()));
         }
         rows.rows
     }

@@ -23,11 +23,12 @@ use toml::{
 
 use super::{
     configuration::{
-        Action, BY, Configuration, Counted, Entry, Escalate, History, Lists, Origin, Rate, Set,
-        Sizes, Watch, counted, limit_names,
+        Action, BY, Configuration, Counted, Entry, Escalate, History, Http, Lists, Origin, Rate,
+        Set, Sizes, Watch, counted, limit_names,
     },
     drop::DropList,
     interface,
+    listen::Listen,
     meant::meant,
     ports::Ports,
     prefix::Prefix,
@@ -68,7 +69,7 @@ const MAX_NAMED: u32 = 100_000;
 /// The most packets after which a source is blocked.
 const MAX_OFFENCES: u32 = 1_000_000;
 
-const ROOT: [&str; 12] = [
+const ROOT: [&str; 13] = [
     "interfaces",
     "mode",
     "group",
@@ -81,6 +82,7 @@ const ROOT: [&str; 12] = [
     BEHAVIOUR,
     ESCALATE,
     HISTORY,
+    HTTP,
 ];
 const SIZES: &str = "sizes";
 const LISTS: &str = "lists";
@@ -88,12 +90,14 @@ const LIMIT: &str = "limit";
 const BEHAVIOUR: &str = "behaviour";
 const ESCALATE: &str = "escalate";
 const HISTORY: &str = "history";
+const HTTP: &str = "http";
 const SIZE_KEYS: [&str; 3] = ["sources", "lists", "bans"];
 const LIST_KEYS: [&str; 5] = ["action", "allow", "block", "allow_files", "block_files"];
 const LIMIT_KEYS: [&str; 4] = ["rate", "per", "burst", "action"];
 const ESCALATE_KEYS: [&str; 5] = ["after", "within", "for", "by", "action"];
 const HISTORY_KEYS: [&str; 4] = ["file", "max_size", "sources", KEEP];
 const KEEP: &str = "keep";
+const HTTP_KEYS: [&str; 2] = ["listen", "token_file"];
 const ACTION: &str = "action";
 
 /// Something that is wrong with the file.
@@ -335,6 +339,9 @@ impl<'a> Reader<'a> {
         if let Some(table) = self.table(root, HISTORY) {
             self.history(&table, &mut into.history);
         }
+        if let Some(table) = self.table(root, HTTP) {
+            self.http(&table, &mut into.http);
+        }
     }
 
     /// Ports as `--ports` takes them, or a list of numbers and of such texts.
@@ -534,6 +541,31 @@ impl<'a> Reader<'a> {
             for (key, keep) in keys.into_iter().zip([minutes, hours, days, months]) {
                 self.parsed(&table, key, "\"60d\"", keep);
             }
+        }
+    }
+
+    fn http(&mut self, table: &Table<'a>, into: &mut Http) {
+        self.check_keys(table, &HTTP_KEYS);
+        let mut listen = Set::default(Listen::LOOPBACK);
+        self.parsed(table, "listen", "\"127.0.0.1:9060\"", &mut listen);
+        if let Origin::Line(line) = listen.origin {
+            if !listen.value.is_loopback() && table.get("token_file").is_none() {
+                let what = "`http.listen` is reached by others than this machine, and nothing is \
+                            asked of them; set `http.token_file`, or listen on 127.0.0.1";
+                self.wrong(line, what.to_owned());
+            }
+            into.listen = Set {
+                value: Some(listen.value),
+                origin: listen.origin,
+            };
+        }
+        let file = self.text(table, "token_file", "\"http-token\"");
+        if let Some((line, file)) = file {
+            let folder = self.path.parent().unwrap_or(Path::new(""));
+            into.token_file = Set {
+                value: Some(folder.join(file)),
+                origin: Origin::Line(line),
+            };
         }
     }
 
@@ -819,6 +851,7 @@ mod tests {
         assert_eq!(of(ESCALATE), ESCALATE_KEYS.len());
         assert_eq!(of(HISTORY), HISTORY_KEYS.len() - 1, "a table is a key too");
         assert_eq!(of("history.keep"), 4);
+        assert_eq!(of(HTTP), HTTP_KEYS.len());
         for behaviour in Behaviour::ALL {
             assert_eq!(of(&format!("behaviour.{}", behaviour.name())), 3);
         }
@@ -912,6 +945,15 @@ mod tests {
             drops: 1,
         };
         assert_eq!(rules.escalation, escalation);
+    }
+
+    #[test]
+    fn the_token_lies_beside_the_file() {
+        let http = parsed("[http]\nlisten = \"192.0.2.10:9060\"\ntoken_file = \"token\"").http;
+        let listen = http.listen.value.map(|listen| listen.to_string());
+        assert_eq!(listen.as_deref(), Some("192.0.2.10:9060"));
+        let file = http.token_file.value;
+        assert_eq!(file.as_deref(), Some(Path::new("/etc/x/token")));
     }
 
     #[test]
@@ -1169,6 +1211,26 @@ mod tests {
                 "duplicate key: `mode`",
             ),
             ("mode = auto", 1, "must be quoted"),
+            (
+                "[http]\nlisten = \"example.org:80\"",
+                2,
+                "`http.listen`: `example.org:80` is no address",
+            ),
+            (
+                "[http]\nlisten = 9060",
+                2,
+                "`http.listen` is a text: listen = \"127.0.0.1:9060\"",
+            ),
+            (
+                "[http]\nlisten = \"0.0.0.0:9060\"",
+                2,
+                "set `http.token_file`",
+            ),
+            (
+                "[http]\ntoken = \"a\"",
+                2,
+                "no key `http.token`; there are listen, token_file",
+            ),
             ("[sizes\n", 1, "expected"),
         ] {
             let (_, mistakes) = parse(text, Path::new("/etc/x/config.toml"));

@@ -8,6 +8,7 @@ pub mod drop;
 pub mod file;
 pub mod interface;
 pub mod keep;
+pub mod listen;
 mod meant;
 pub mod mode;
 pub mod ports;

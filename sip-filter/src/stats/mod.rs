@@ -404,6 +404,15 @@ impl Totals {
     }
 }
 
+/// Packets of every class, by its name.
+pub fn by_class(totals: &abi::Totals) -> Vec<(&'static str, u64)> {
+    let mut classes = MessageClass::ALL.map(|class| (class.name(), 0));
+    for (class, _, _, count) in cells(totals) {
+        classes[class as usize].1 += count.packets;
+    }
+    classes.into()
+}
+
 fn methods(totals: &abi::Totals) -> Vec<Method> {
     let mut methods: Vec<Method> = Vec::new();
     for (class, hostile, outcome, Count { packets, bytes }) in cells(totals) {
