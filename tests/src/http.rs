@@ -98,13 +98,14 @@ impl<'a> Client<'a> {
         self.get_with(path, &[])
     }
 
-    /// Waits until somebody listens.
+    /// Waits until somebody listens and answers: the first sample of what comes has been taken then.
     ///
     /// # Panics
     ///
     /// If nobody does in time.
     pub fn wait(&self) {
         self.wait_until("somebody listens", || self.connect().is_ok());
+        self.get("/api/v1/series");
     }
 
     /// Waits until the condition holds.
