@@ -82,7 +82,10 @@ impl<'a> Client<'a> {
     ///
     /// As [`Client::send`].
     pub fn get_with(&self, path: &str, fields: &[&str]) -> Answer {
-        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        let mut request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.address
+        );
         for field in fields {
             request += &format!("{field}\r\n");
         }
@@ -132,11 +135,15 @@ impl Answer {
             let (name, value) = line.split_once(':')?;
             Some((name.to_ascii_lowercase(), value.trim().to_owned()))
         };
-        Self {
+        let mut answer = Self {
             status: status.and_then(|status| status.parse().ok()).unwrap_or(0),
             fields: lines.filter_map(field).collect(),
             body: body.to_owned(),
+        };
+        if answer.field("transfer-encoding") == Some("chunked") {
+            answer.body = of_chunks(body);
         }
+        answer
     }
 
     /// The value of the header field with this name, in lower case.
@@ -165,4 +172,18 @@ impl Answer {
         let body = self.body_of(200);
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
+}
+
+/// What chunks (RFC 9112 section 7.1) hold together.
+fn of_chunks(mut chunks: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = chunks.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap_or(0);
+        let Some(chunk) = rest.get(..length).filter(|_| length > 0) else {
+            break;
+        };
+        whole += chunk;
+        chunks = rest[length..].trim_start_matches("\r\n");
+    }
+    whole
 }

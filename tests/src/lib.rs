@@ -8,7 +8,7 @@
 //! answers them and [`watch`] counts what passes. [`forged`] sends what names another's address.
 //! [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users
 //! start it, [`configuration`] what it is given, and [`stats`] what it says; [`http`] asks it as browsers
-//! do.
+//! do, and [`prometheus`] every second.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
@@ -27,6 +27,7 @@ pub mod namespace;
 pub mod offload;
 pub mod packet;
 pub mod process;
+pub mod prometheus;
 pub mod registrar;
 pub mod sip_filter;
 pub mod sipp;

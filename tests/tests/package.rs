@@ -345,6 +345,8 @@ fn a_package_comes_runs_is_upgraded_and_leaves_nothing() {
         "usr/lib/systemd/system/sip-filter@.service",
         "usr/share/man/man8/sip-filter-run.8.gz",
         "usr/share/bash-completion/completions/sip-filter",
+        "usr/share/sip-filter/grafana/sip-filter.json",
+        "usr/share/sip-filter/prometheus/sip-filter.rules.yml",
     ] {
         assert!(system.has(file), "{file} is not there");
     }

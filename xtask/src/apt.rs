@@ -2,7 +2,8 @@
 //! another one gone is refused, and left to the user.
 
 use std::{
-    io,
+    fs, io,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Once,
 };
@@ -41,6 +42,24 @@ impl Apt {
             packages,
         )
         .with_context(|| format!("cannot install {}", packages.join(" ")))
+    }
+
+    /// Downloads a package into the folder, and installs nothing.
+    pub fn download(&self, package: &str, folder: &Path) -> Result<PathBuf> {
+        self.refresh();
+        eprintln!("setup: downloading {package}");
+        let mut apt_get = Command::new("apt-get");
+        apt_get
+            // The user that apt would become may not write to this checkout.
+            .args(["-qq", "-o", "APT::Sandbox::User=", "download", package])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(io::stderr());
+        command::run(&mut apt_get)?;
+        let mut found = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+        found
+            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+            .with_context(|| format!("apt-get left no {package}"))
     }
 
     fn refresh(&self) {

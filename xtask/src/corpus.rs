@@ -22,7 +22,7 @@ use crate::{
 /// What `cargo xtask corpus` does.
 pub fn record(workspace: &Workspace, names: &[OsString]) -> Result<()> {
     privilege::require_root()?;
-    let bpf_rustc = setup::prepare(workspace, Purpose::Test)?;
+    let bpf_rustc = setup::prepare(workspace, Purpose::Demo)?;
     // The tests package is built around them.
     build::ebpf(workspace, &bpf_rustc)?;
     let needed = command::read(binary(workspace).args(["--", "--packages"]))?;

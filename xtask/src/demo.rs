@@ -15,7 +15,7 @@ use crate::{
 /// What `cargo xtask demo` does.
 pub fn start(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     privilege::require_root()?;
-    let bpf_rustc = setup::prepare(workspace, Purpose::Test)?;
+    let bpf_rustc = setup::prepare(workspace, Purpose::Demo)?;
     build::ebpf(workspace, &bpf_rustc)?;
     build::loader(workspace, true)?;
     let mut cargo = workspace.cargo();

@@ -1,6 +1,7 @@
 //! Makes what is given to those who install: a Debian package, and a tarball for everybody else. Both
 //! hold one program that carries its eBPF object and needs no library of the system's, its manual and
-//! completions, which it writes itself, its service, and an example configuration.
+//! completions, which it writes itself, its service, an example configuration, and what Prometheus and
+//! Grafana load.
 //!
 //! The same commit gives the same bytes: nothing here has another time than the commit's, and no path
 //! of this machine is in the program.
@@ -30,6 +31,9 @@ const PROFILE: &str = "dist";
 
 /// Where the sources of packages lie in the checkout.
 const PACKAGING: &str = "sip-filter/packaging";
+
+/// What watches the filter from elsewhere, there and below the package's share.
+const FOR_WATCHERS: [&str; 2] = ["grafana/sip-filter.json", "prometheus/sip-filter.rules.yml"];
 
 /// What a maintainer script is called in the package.
 const MAINTAINER_SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
@@ -200,6 +204,10 @@ impl<'a> Dist<'a> {
             )?;
         }
         write(&tree.join(CONFIGURATION), &self.configuration()?, 0o644)?;
+        for file in FOR_WATCHERS {
+            let path = format!("usr/share/sip-filter/{file}");
+            place(&packaging.join(file), 0o644, &path)?;
+        }
 
         let documentation = tree.join("usr/share/doc/sip-filter");
         place(
@@ -257,6 +265,9 @@ impl<'a> Dist<'a> {
         write(&folder.join("config.toml"), &self.configuration()?, 0o644)?;
         for (unit, text) in self.units()? {
             write(&folder.join(unit), &text, 0o644)?;
+        }
+        for file in FOR_WATCHERS {
+            copy(&root.join(PACKAGING).join(file), &folder.join(file), 0o644)?;
         }
         let share = self.share()?;
         for part in ["man8", "completions"] {

@@ -32,6 +32,12 @@ const TOOLS: [(&str, &str); 6] = [
 /// What the fuzz target needs besides Rust, in the same form.
 const CPP_COMPILER: [(&str, &str); 1] = [("c++", "g++")];
 
+/// What looks at the page, in the same form. It is large, and nothing but the page's test needs it.
+const BROWSER: [(&str, &str); 1] = [("chromium", "chromium")];
+
+/// The package that holds Prometheus, and promtool.
+const PROMETHEUS: &str = "prometheus";
+
 /// What a machine is to be ready for. Each includes the ones before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Purpose {
@@ -39,7 +45,9 @@ pub enum Purpose {
     Build,
     /// Loading the filter, and pinning it
     Run,
-    /// Sending real tools' traffic through it: tests and demo
+    /// Sending real tools' traffic through it
+    Demo,
+    /// Every test: a C++ compiler, Prometheus and a browser too
     Test,
 }
 
@@ -51,9 +59,13 @@ pub fn prepare(workspace: &Workspace, purpose: Purpose) -> Result<BpfRustc> {
     if purpose >= Purpose::Run {
         mount_bpffs();
     }
-    if purpose >= Purpose::Test {
+    if purpose >= Purpose::Demo {
         install_tools(&TOOLS);
+    }
+    if purpose >= Purpose::Test {
         install_cpp_compiler();
+        install_tools(&BROWSER);
+        unpack_prometheus(workspace);
     }
     Ok(bpf_rustc)
 }
@@ -114,6 +126,33 @@ fn mount_bpffs() {
 /// Without one, the build of the fuzz target fails and says so.
 pub fn install_cpp_compiler() {
     install_tools(&CPP_COMPILER);
+}
+
+/// Unpacked and not installed: the package would start a service.
+fn unpack_prometheus(workspace: &Workspace) {
+    let folder = workspace.prometheus();
+    if folder.join("usr/bin/promtool").is_file() {
+        return;
+    }
+    let unpack = || -> Result<()> {
+        let apt = Apt::find().context("no apt-get here that needs no password")?;
+        // What a run that was ended has left is of no use.
+        let new = folder.with_extension("new");
+        let _ = fs::remove_dir_all(&new);
+        fs::create_dir_all(&new)?;
+        let package = apt.download(PROMETHEUS, &new)?;
+        command::run(
+            Command::new("dpkg-deb")
+                .arg("--extract")
+                .args([&package, &new]),
+        )?;
+        fs::remove_file(&package)?;
+        fs::rename(&new, &folder)?;
+        Ok(())
+    };
+    if let Err(error) = unpack() {
+        eprintln!("setup: no Prometheus ({error:#}); its tests will fail");
+    }
 }
 
 /// A test whose tool is missing fails and names it; the others still run.

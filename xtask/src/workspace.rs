@@ -135,6 +135,11 @@ impl Workspace {
         self.root.join(".tools")
     }
 
+    /// Debian's package of Prometheus, unpacked.
+    pub fn prometheus(&self) -> PathBuf {
+        self.tools().join("prometheus")
+    }
+
     /// The bpf-linker of this checkout, whatever the user has installed.
     pub fn bpf_linker(&self) -> PathBuf {
         self.tools().join("bin/bpf-linker")

@@ -37,7 +37,8 @@ function element(name, text, kind) {
 }
 
 async function read(path) {
-  const answer = await fetch(path, { headers: { Accept: "application/json" } });
+  // Without the user and password that the page's own address may hold: fetch takes none of those.
+  const answer = await fetch(new URL(path, location.origin), { headers: { Accept: "application/json" } });
   if (!answer.ok) {
     throw new Error(`${answer.status}: ${(await answer.text()).trim()}`);
   }
