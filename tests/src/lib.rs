@@ -8,11 +8,12 @@
 //! answers them and [`watch`] counts what passes. [`forged`] sends what names another's address.
 //! [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users
 //! start it, [`configuration`] what it is given, and [`stats`] what it says; [`http`] asks it as browsers
-//! do, and [`prometheus`] every second.
+//! do, [`browser`] is one, and [`prometheus`] is what asks every second.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
 
+pub mod browser;
 pub mod capture;
 pub mod configuration;
 pub mod corpus;

@@ -1,0 +1,157 @@
+//! The page of `run --http` in a real browser: its numbers are those of `stats`, and what comes from
+//! whoever sends packets is text.
+
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
+
+use sip_filter_tests::{
+    browser::{self, Page},
+    configuration::Configuration,
+    http::Client,
+    messages::{CRLF_CRLF, INVITE, SVMAP},
+    namespace::{Link, PHONE, SCANNER, SERVER},
+    sip_filter::SipFilter,
+};
+
+const HERE: &str = "127.0.0.1:9060";
+const TOKEN: &str = "correct-horse-battery-staple";
+const PATIENCE: Duration = Duration::from_secs(60);
+const DESK: (u32, u32) = (1200, 900);
+const PHONE_SCREEN: (u32, u32) = (390, 844);
+
+/// A tool that is called like a script.
+const HOSTILE: &str = "<img src=x onerror=alert(1)>";
+const SIGNATURES: &str = "[[signature]]\ntool = \"<img src=x onerror=alert(1)>\"\nkind = \"scanner\"\n\
+    field = \"user-agent\"\nmatch = \"exact\"\npattern = \"<script>alert(1)</script>\"\n";
+const FROM_HOSTILE: &[u8] = b"OPTIONS sip:100@192.0.2.10 SIP/2.0\r\n\
+    Via: SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bK1\r\nFrom: <sip:a@192.0.2.66>;tag=1\r\n\
+    To: <sip:100@192.0.2.10>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+    User-Agent: <script>alert(1)</script>\r\nContent-Length: 0\r\n\r\n";
+
+/// The text as HTML writes it.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+/// What stands in the element with this id, up to the first end of an element of its kind.
+fn part<'page>(page: &'page Page, kind: &str, id: &str) -> &'page str {
+    let begin = page.dom.find(&format!("id=\"{id}\""));
+    let Some(begin) = begin else {
+        panic!("no {id} in {}", page.dom)
+    };
+    let rest = &page.dom[begin..];
+    rest.split(&format!("</{kind}>")).next().unwrap_or_default()
+}
+
+#[test]
+fn the_page_shows_what_stats_shows_and_runs_nothing_that_was_sent() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let configuration = Configuration::new("");
+    configuration.write("own.toml", SIGNATURES);
+    let own = configuration.path().with_file_name("own.toml");
+    let options = format!("--http 9060 --drop scanners --signatures {}", own.display());
+    let running = filter.run(&options);
+    let client = Client::new(&link.server, HERE);
+    client.wait();
+    for (from, port, messages) in [
+        (SCANNER, 5060, [SVMAP, SVMAP, FROM_HOSTILE].as_slice()),
+        (SCANNER, 5070, &[SVMAP]),
+        (PHONE, 5060, &[INVITE, CRLF_CRLF]),
+    ] {
+        let socket = link.outside.udp_socket(from);
+        for message in messages {
+            let sent = socket.send_to(message, (SERVER, port));
+            assert!(sent.is_ok(), "{sent:?}");
+        }
+    }
+    client.wait_until("the pictures have it", || {
+        client.get("/api/v1/series").body.contains("\"packets\":6")
+    });
+    let stats = filter.stats();
+    assert_eq!(stats.totals.scanner, 4, "{stats:?}");
+
+    for window in [DESK, PHONE_SCREEN] {
+        let page = browser::load(&link.server, "http://localhost:9060/", window);
+        // Its policy would have forbidden it, and a script would have failed.
+        assert_eq!(page.complaints, Vec::<String>::new());
+        let totals = &stats.totals;
+        for (key, count) in [
+            ("packets", totals.packets),
+            ("scanner", totals.scanner),
+            ("dropped", totals.dropped),
+            ("passed", totals.passed),
+            ("requests", totals.requests),
+            ("keepalives", totals.keepalives),
+        ] {
+            let shown = format!("id=\"total-{key}\">{count}</dd>");
+            assert!(page.dom.contains(&shown), "{shown}: {}", page.dom);
+        }
+        assert!(part(&page, "p", "state").ends_with("on sip0 (native)"));
+        assert!(part(&page, "p", "policy").contains("dropping scanners; ports 5060-5100,6060"));
+
+        let tools = part(&page, "table", "tools");
+        let row =
+            "<td class=\"number\">3</td><td class=\"number\">3</td><td class=\"number\">0</td>";
+        let named = format!("<td class=\"text\">sipvicious</td><td>scanner</td>{row}");
+        assert!(tools.contains(&named), "{tools}");
+        let named = format!("<td class=\"text\">{}</td>", escaped(HOSTILE));
+        assert!(tools.contains(&named), "{tools}");
+        assert!(!page.dom.contains("<img"), "{}", page.dom);
+
+        let sources = part(&page, "table", "sources");
+        let [scanner, phone] = [SCANNER, PHONE].map(|source| stats.source(source));
+        for source in [scanner, phone] {
+            let row = [
+                source.packets,
+                source.scanner,
+                source.dropped,
+                source.would_drop,
+            ]
+            .map(|count| format!("<td class=\"number\">{count}</td>"));
+            let row = format!("<td>{}</td>{}", source.source, row.concat());
+            assert!(sources.contains(&row), "{row}: {sources}");
+        }
+
+        // Each of the four pictures has bars that say what they are.
+        for (id, said) in [
+            ("chart-packets", "packets a second"),
+            ("chart-methods", "OPTIONS"),
+            ("chart-tool", "a tool recognised"),
+            ("chart-ports", "<title>5060: 3 packets</title>"),
+        ] {
+            let picture = part(&page, "figure", id);
+            assert!(picture.contains("<g class=\"bar\">"), "{id}: {picture}");
+            assert!(picture.contains(said), "{id}: {picture}");
+        }
+        let ports = part(&page, "figure", "chart-ports");
+        assert!(ports.contains("<title>5070: 1 packets</title>"), "{ports}");
+        assert_eq!(ports.matches("<g class=\"bar\">").count(), 2, "{ports}");
+    }
+    running.interrupt(PATIENCE).successful();
+    filter.assert_absent();
+}
+
+#[test]
+fn a_browser_that_knows_the_token_shows_the_page() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let configuration = Configuration::new(&format!(
+        "[http]\nlisten = \"{SERVER}:9060\"\ntoken_file = \"token\"\n"
+    ));
+    configuration.write("token", TOKEN);
+    let token = configuration.path().with_file_name("token");
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(token, private).unwrap_or_else(|error| panic!("{error}"));
+    let running = filter.run(&configuration.option());
+    Client::new(&link.outside, &format!("{SERVER}:9060")).wait();
+    let url = format!("http://operator:{TOKEN}@{SERVER}:9060/");
+    let page = browser::load(&link.outside, &url, DESK);
+    assert_eq!(page.complaints, Vec::<String>::new());
+    assert!(
+        part(&page, "p", "state").ends_with("on sip0 (native)"),
+        "{page:?}"
+    );
+    running.interrupt(PATIENCE).successful();
+}
