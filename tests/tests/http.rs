@@ -130,6 +130,44 @@ fn numbers_are_those_of_the_commands() {
 }
 
 #[test]
+fn events_are_those_that_are_followed() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let client = Client::new(&link.server, HERE);
+    let _running = run(&filter, &client, "--http 9060");
+    let events = |query: &str| {
+        let document = client.get(&format!("/api/v1/events{query}")).json();
+        let events = document["events"].as_array();
+        events.unwrap_or_else(|| panic!("{document}")).clone()
+    };
+    assert_eq!(events(""), Vec::<Value>::new());
+    send(&link, SCANNER, &[SVMAP]);
+    client.wait_until("the first is there", || events("").len() == 1);
+    send(&link, PHONE, &[SIPSAK]);
+    client.wait_until("the second is there", || events("").len() == 2);
+    let all = events("");
+    for (event, source, tool, agent) in [
+        (&all[0], SCANNER, "sipvicious", "friendly-scanner"),
+        (&all[1], PHONE, "sipsak", "sipsak 0.9.8.1"),
+    ] {
+        assert_eq!(event["event"], "tool");
+        assert_eq!(event["source"], source);
+        assert_eq!(event["destination"], SERVER);
+        assert_eq!(event["port"], 5060);
+        assert_eq!(event["tool"], tool);
+        assert_eq!(event["user_agent"], agent);
+    }
+    assert_eq!(events("?top=1"), all[1..]);
+    assert_eq!(events("?top=9"), all);
+    let followed = filter.succeed("events");
+    let followed: Vec<_> = followed.lines().map(parsed).collect();
+    assert_eq!(followed, all);
+    let metrics = client.get("/metrics").body_of(200);
+    let line = "sip_filter_events_total{outcome=\"reported\"} 2\n";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[test]
 fn health_is_whether_the_filter_is_attached() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);

@@ -100,6 +100,17 @@ fn the_page_shows_what_stats_shows_and_runs_nothing_that_was_sent() {
         assert!(tools.contains(&named), "{tools}");
         assert!(!page.dom.contains("<img"), "{}", page.dom);
 
+        // What a scanner has sent of itself.
+        let events = part(&page, "table", "events");
+        let sent = escaped("<script>alert(1)</script>");
+        let sent = format!("<td class=\"text\">{sent}</td>");
+        assert!(events.contains(&sent), "{events}");
+        assert!(
+            events.contains("<td class=\"text\">seen with sipvicious</td>"),
+            "{events}"
+        );
+        assert!(!page.dom.contains("<script>"), "{}", page.dom);
+
         let sources = part(&page, "table", "sources");
         let [scanner, phone] = [SCANNER, PHONE].map(|source| stats.source(source));
         for source in [scanner, phone] {

@@ -17,6 +17,7 @@ mod generate;
 mod given;
 mod history;
 mod hold;
+mod http_options;
 mod listing;
 mod lists;
 mod reload;

@@ -17,23 +17,20 @@ use tokio::{
 };
 
 use super::{
-    Global, Usage,
+    Global,
     apply::{self, Applied, Before, apply},
     filter_options::FilterOptions,
     follow::Follow,
     given::Given,
     history,
     hold::Hold,
+    http_options::HttpOptions,
     lines,
     service::Manager,
     turn::Turn,
 };
 use crate::{
     access,
-    config::{
-        configuration::{Http, Set},
-        listen::Listen,
-    },
     events::{self, Event, Feed, socket::Socket},
     http::Bound,
     kernel::{self, Attached, Filter, Instance, Logger, Reports},
@@ -97,46 +94,12 @@ pub(super) struct Args {
     /// load
     #[arg(short, long)]
     verbose: bool,
+    #[command(flatten)]
+    http: HttpOptions,
     /// Write events to a file, one JSON object a line, and only those of blocked sources to the log:
     /// see `sip-filter events --help`. It may be moved away at any moment, as logrotate does
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// Answer HTTP there: /metrics, a page, JSON; 9060 is a port of this machine alone
-    /// [default: nowhere]
-    ///
-    /// /metrics is for Prometheus, / is a page that shows what arrives, /healthz says whether the filter
-    /// is attached, and /api/v1/stats is what `stats --format json` prints. An address that others than
-    /// this machine reach, as in 192.0.2.10:9060, asks for --http-token-file. It holds until `run` ends:
-    /// a reload does not change it.
-    #[arg(long, value_name = "ADDR")]
-    http: Option<Listen>,
-    /// Answer HTTP only to those who know the token in this file
-    ///
-    /// As "Authorization: Bearer TOKEN", or as the password of whatever user a browser asks for. The
-    /// token is not encrypted on its way: where others can listen, put a proxy with TLS in front.
-    #[arg(long, value_name = "FILE")]
-    http_token_file: Option<PathBuf>,
-}
-
-impl Args {
-    /// Takes the address where HTTP is to be answered, if anywhere.
-    fn bind(&self) -> Result<Option<Bound>> {
-        let Http {
-            mut listen,
-            mut token_file,
-        } = self.filter.configuration()?.http;
-        listen.command_line(self.http.map(Some));
-        token_file.command_line(self.http_token_file.clone().map(Some));
-        let Set { value: listen, .. } = listen;
-        match listen {
-            Some(listen) => Ok(Some(Bound::new(listen, token_file.value.as_deref())?)),
-            None if self.http_token_file.is_some() => {
-                let what = "--http-token-file says what is asked for, and --http where; give both";
-                bail!(Usage(what.to_owned()))
-            }
-            None => Ok(None),
-        }
-    }
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
@@ -175,7 +138,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     let since = history::now();
     let filter_options = &args.history.with(&args.filter);
     // Whoever asks for it wants to know that it cannot be.
-    let http = args.bind()?;
+    let http = args.http.bind(args.filter.configuration()?.http)?;
     let Applied {
         attached:
             Attached {
@@ -207,17 +170,16 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         }
         log::info!("{}: {policy}", instance.name());
         give_up_privileges(group);
-        let state = &global.state;
-        let http = http
-            .map(|bound| bound.serve(instance.clone(), state.clone()))
-            .transpose()?;
+        let feed = Feed::new();
+        let serve =
+            |bound: Bound| bound.serve(instance.clone(), global.state.clone(), feed.clone());
+        let http = http.map(serve).transpose()?;
         if let Some(http) = &http {
             log::info!("answering HTTP at http://{}/", http.address());
         }
         manager.ready(&policy);
 
         let mut verdicts = pin!(forward(logger));
-        let feed = Feed::new();
         let end = {
             let mut events = pin!(report(instance, &filter, &feed, args.events.as_deref()));
             let mut given = pin!(give_events(instance, global, group, &feed));

@@ -39,6 +39,16 @@ const SECURITY: [(HeaderName, &str); 6] = [
     ),
 ];
 
+/// What is read of the filter, beside the files of the page.
+const PATHS: [&str; 6] = [
+    "/metrics",
+    "/healthz",
+    "/api/v1/stats",
+    "/api/v1/status",
+    "/api/v1/series",
+    "/api/v1/events",
+];
+
 const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -58,11 +68,7 @@ pub(super) async fn answer<B>(request: &Request<B>, guard: &Guard, readings: &Re
 async fn routed<B>(request: &Request<B>, readings: &Readings) -> Answer {
     let path = request.uri().path();
     let file = page::file(path);
-    let is_known = file.is_some()
-        || matches!(
-            path,
-            "/metrics" | "/healthz" | "/api/v1/stats" | "/api/v1/status" | "/api/v1/series"
-        );
+    let is_known = file.is_some() || PATHS.contains(&path);
     if !is_known {
         return text(StatusCode::NOT_FOUND, "nothing is here; / says what is\n");
     }
@@ -84,9 +90,10 @@ async fn routed<B>(request: &Request<B>, readings: &Readings) -> Answer {
             text.map(|text| of(StatusCode::OK, format.content_type(), text.into()))
         }
         "/healthz" => health(readings).await,
-        "/api/v1/stats" => match top(request.uri()) {
-            Ok(top) => json(stats(readings, top).await),
-            Err(reason) => Ok(text(StatusCode::BAD_REQUEST, reason)),
+        "/api/v1/stats" | "/api/v1/events" => match (top(request.uri()), path) {
+            (Err(reason), _) => Ok(text(StatusCode::BAD_REQUEST, reason)),
+            (Ok(top), "/api/v1/stats") => json(stats(readings, top).await),
+            (Ok(top), _) => json(readings.events(top.map_or(usize::MAX, NonZeroUsize::get))),
         },
         "/api/v1/status" => json(status(readings).await),
         _ => json(readings.series().await),
@@ -141,7 +148,7 @@ async fn status(readings: &Readings) -> Result<Bytes> {
     document(&*readings.in_force().await.map_err(shared)?)
 }
 
-/// How many sources are asked for, by `?top=N`.
+/// How many sources or events are asked for, by `?top=N`.
 fn top(uri: &Uri) -> Result<Option<NonZeroUsize>, &'static str> {
     let Some(query) = uri.query() else {
         return Ok(None);

@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     config::ports::Ports,
-    stats::{Attachment, ByBehaviour, ByReason, Fill, Method, Port, Snapshot, Tool, Totals},
+    stats::{
+        Attachment, ByBehaviour, ByReason, Events, Fill, Method, Port, Snapshot, Tool, Totals,
+    },
 };
 
 /// How many ports have a label of their own: of those that are inspected, the lowest.
@@ -362,6 +364,21 @@ fn condition(families: &mut Families, snapshot: &Snapshot, in_force: &InForce, m
             Value::Gauge(1),
         )],
     );
+    let Events {
+        reported,
+        suppressed,
+        lost,
+    } = condition.events;
+    let events = [
+        ("reported", reported),
+        ("suppressed", suppressed),
+        ("lost", lost),
+    ];
+    families.add(
+        "events",
+        "Events by what became of them: reported, suppressed for being too many, lost unread",
+        events.map(|(outcome, events)| (label("outcome", outcome), Value::Counter(events))),
+    );
     if let Some(program) = &condition.program
         && let Some(mean) = program.mean_run_ns
     {
@@ -442,6 +459,11 @@ mod tests {
                     runs: 2_000_000,
                     mean_run_ns: Some(250.0),
                 }),
+                events: Events {
+                    reported: 11,
+                    suppressed: 13,
+                    lost: 0,
+                },
                 rate: None,
             },
             ports: ports.set,
@@ -486,6 +508,8 @@ mod tests {
             "list_entries{list=\"block\"} 5",
             "bans 0",
             "escalations_total 7",
+            "events_total{outcome=\"reported\"} 11",
+            "events_total{outcome=\"suppressed\"} 13",
             "map_entries{map=\"sources\"} 4",
             "map_capacity{map=\"sources\"} 65536",
             "map_memory_bytes{map=\"sources\"} 31982464",

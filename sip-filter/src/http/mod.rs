@@ -27,7 +27,7 @@ use auth::Guard;
 use readings::Readings;
 use tokio::runtime;
 
-use crate::{config::listen::Listen, kernel::Instance};
+use crate::{config::listen::Listen, events::Feed, kernel::Instance};
 
 /// The names of interfaces that the filter is to be on and is not, because they are gone.
 #[derive(Clone, Debug, Default)]
@@ -78,15 +78,15 @@ impl Bound {
         })
     }
 
-    /// Answers from now on, until the process ends, of this instance; what is kept of it lies in the
-    /// `state` folder.
+    /// Answers from now on, until the process ends, of this instance and its events; what is kept of it
+    /// lies in the `state` folder.
     ///
     /// # Errors
     ///
     /// When there can be no further thread.
-    pub fn serve(self, instance: Instance, state: PathBuf) -> Result<Server> {
+    pub fn serve(self, instance: Instance, state: PathBuf, events: Feed) -> Result<Server> {
         let missing = Missing::default();
-        let readings = Arc::new(Readings::new(instance, state, missing.clone()));
+        let readings = Arc::new(Readings::new(instance, state, missing.clone(), events));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             // One reads the maps, and whoever wants them waits for the same reading.

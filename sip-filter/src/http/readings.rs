@@ -20,6 +20,7 @@ use super::{
     series::{Sample, Series},
 };
 use crate::{
+    events::{Event, Feed},
     kernel::{self, AttachedMode, Filter, Instance},
     output::json,
     stats::{Condition, Snapshot, Status},
@@ -150,6 +151,7 @@ pub(super) struct Readings {
     instance: Instance,
     state: PathBuf,
     missing: Missing,
+    events: Feed,
     counted: Arc<Last<Counted>>,
     in_force: Arc<Last<InForce>>,
     health: Arc<Last<Result<String, String>>>,
@@ -158,11 +160,12 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    pub(super) fn new(instance: Instance, state: PathBuf, missing: Missing) -> Self {
+    pub(super) fn new(instance: Instance, state: PathBuf, missing: Missing, events: Feed) -> Self {
         Self {
             instance,
             state,
             missing,
+            events,
             counted: Last::new(),
             in_force: Last::new(),
             health: Last::new(),
@@ -202,6 +205,20 @@ impl Readings {
     /// The interfaces that are gone and that the filter is to be on.
     pub(super) fn missing(&self) -> Vec<String> {
         self.missing.names()
+    }
+
+    /// The last events, the oldest first, as JSON; so many at most.
+    pub(super) fn events(&self, most: usize) -> Result<Bytes> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            events: Vec<&'a Event>,
+        }
+        let recent = self.events.recent();
+        let before = recent.len().saturating_sub(most);
+        let events = recent[before..].iter().map(AsRef::as_ref);
+        document(&Document {
+            events: events.collect(),
+        })
     }
 
     /// Where the filter is, in a line for each interface; or why it is not where it is to be.

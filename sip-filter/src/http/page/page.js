@@ -5,6 +5,7 @@ import { draw, grouped } from "/charts.js";
 
 const EVERY = 2000;
 const SOURCES = 100;
+const EVENTS = 20;
 // Colours for methods: the most frequent ones, and one for all others.
 const COLOURS = 8;
 // Bars of ports.
@@ -106,6 +107,33 @@ function showSources(sources, time) {
   ], sources);
 }
 
+// What happened, in words.
+function happened({ event, tool, behaviour, cause, seconds }) {
+  switch (event) {
+    case "tool":
+      return `seen with ${tool}`;
+    case "behaviour":
+      return `seen in ${behaviour}`;
+    case "blocked":
+      return `blocked for ${number.format(seconds)} s: ${cause}`;
+    case "unblocked":
+      return "not blocked any more";
+    default:
+      return event;
+  }
+}
+
+function showEvents(events, time) {
+  showTable(place("events"), [
+    ["when", (row) => ago(row.time, time)],
+    ["source", (row) => row.source],
+    ["event", happened, "text"],
+    ["port", (row) => String(row.port), "number"],
+    ["first line", (row) => row.start_line, "text"],
+    ["user agent", (row) => row.user_agent ?? "", "text"],
+  ], events.slice().reverse());
+}
+
 // Packets a second of some points, each with its own length.
 function rate(points, packets) {
   const seconds = points.reduce((all, point) => all + point.seconds, 0);
@@ -167,8 +195,8 @@ function say(text, kind) {
 
 let shown;
 
-function show({ stats, series, status }) {
-  shown = { stats, series, status };
+function show({ stats, series, status, events }) {
+  shown = { stats, series, status, events };
   const where = stats.interfaces.map(({ name, mode }) => `${name} (${mode})`).join(", ");
   place("instance").textContent = stats.instance;
   document.title = `sip-filter ${stats.instance}`;
@@ -178,18 +206,20 @@ function show({ stats, series, status }) {
   drawSeries(series);
   drawPorts(stats.ports);
   showTools(stats.tools);
+  showEvents(events.events, stats.time);
   showSources(stats.sources, stats.time);
 }
 
 async function refresh() {
   if (document.visibilityState === "visible") {
     try {
-      const [stats, series, status] = await Promise.all([
+      const [stats, series, status, events] = await Promise.all([
         read(`/api/v1/stats?top=${SOURCES}`),
         read("/api/v1/series"),
         read("/api/v1/status"),
+        read(`/api/v1/events?top=${EVENTS}`),
       ]);
-      show({ stats, series, status });
+      show({ stats, series, status, events });
     } catch (error) {
       say(`cannot be read: ${error.message}`, "bad");
     }
