@@ -12,6 +12,7 @@ use std::{
 
 use sip_filter_tests::{
     configuration::Configuration,
+    http::Client,
     messages::SVMAP,
     namespace::{FILTERED, Folder, Link, SCANNER, SERVER},
     process::{self, Finished, Running},
@@ -171,11 +172,16 @@ fn enough_is_left_of_root(mode: &str) {
     let filter = SipFilter::new(&link.server);
     let command = |line: &str| confined(&link, &filter.command(line.split(' ')));
     let succeed = |line: &str| -> Finished { process::run(command(line), PATIENCE).successful() };
-    let line = format!("run -i {FILTERED} --mode {mode} --keep --drop scanners");
+    let line = format!("run -i {FILTERED} --mode {mode} --keep --drop scanners --http 9060");
     let mut running = Running::start(command(&line));
     running.wait_until("it was attached", PATIENCE, |running| {
         running.stderr().contains("dropping scanners")
     });
+    let client = Client::new(&link.server, "127.0.0.1:9060");
+    client.wait();
+    for path in ["/metrics", "/healthz", "/api/v1/stats", "/api/v1/status"] {
+        assert_eq!(client.get(path).status, 200, "{path}");
+    }
     succeed("block add 203.0.113.0/24");
     succeed("reload");
     for line in ["stats", "block list", "config show"] {
