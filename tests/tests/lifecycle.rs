@@ -102,11 +102,15 @@ fn beside_another_xdp_program_both_see_what_arrives_while_it_is_replaced() {
     filter.attach("--drop scanners");
     let ((), sent) = flood::during(&link, || {
         for round in 0..rounds(6) {
+            let before = link.server.programs(FILTERED);
             match round % 2 {
                 0 => filter.attach("--drop scanners,malformed"),
                 _ => drop(filter.succeed("reload")),
             }
             assert_eq!(modes(&filter), [(FILTERED.to_owned(), "tcx".to_owned())]);
+            let [(xdp, tcx), (same, another)] =
+                [before, link.server.programs(FILTERED)].map(|both| (both[0], both[1]));
+            assert!(xdp == same && tcx != another, "{tcx} was not replaced");
         }
     });
     assert_eq!(sink.heard(), 0, "a probe has come through");
