@@ -292,6 +292,31 @@ fn a_second_run_is_told_who_holds_the_filter_and_others_may_change_it() {
 }
 
 #[test]
+fn a_run_whose_filter_is_detached_ends_at_once_and_says_why() {
+    /// Before it next looks for itself.
+    const SOON: Duration = Duration::from_secs(30);
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    for again in [false, true] {
+        let mut running = filter.run("");
+        // From then on it listens.
+        wait_for_log(&mut running, "is given up", 1);
+        filter.detach();
+        if again {
+            filter.attach("");
+        }
+        let ended = running.finish(SOON);
+        assert_eq!(ended.status.code(), Some(1), "{ended}");
+        let is_told = ended.stderr.contains("was detached by another process");
+        assert!(is_told, "{ended}");
+        // What was attached since is not its to take off.
+        assert_eq!(link.server.xdp_program(FILTERED).is_some(), again);
+    }
+    filter.detach();
+    filter.assert_absent();
+}
+
+#[test]
 fn an_interface_that_is_renamed_keeps_the_filter_and_its_name_is_free_for_another() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);

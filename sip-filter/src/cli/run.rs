@@ -33,7 +33,7 @@ use crate::{
     access,
     events::{self, Event, Feed, socket::Socket},
     http::Bound,
-    kernel::{self, Attached, Filter, Instance, Logger, Reports},
+    kernel::{self, Attached, Filter, Instance, Logger, PinsWatch, Reports},
     output::{self, Terminal, live, table::thousands},
     stats::{Snapshot, Status, Totals},
 };
@@ -180,6 +180,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         manager.ready(&policy);
 
         let mut verdicts = pin!(forward(logger));
+        let mut gone = pin!(gone(instance));
         let end = {
             let mut events = pin!(report(instance, &filter, &feed, args.events.as_deref()));
             let mut given = pin!(give_events(instance, global, group, &feed));
@@ -225,6 +226,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                         }
                     }
                     end = &mut watching => break end?,
+                    () = &mut gone => break End::DetachedElsewhere,
                     () = &mut verdicts => break End::Stopped,
                     () = &mut events => break End::Stopped,
                     () = &mut given => break End::Stopped,
@@ -434,6 +436,16 @@ async fn give_events(instance: &Instance, global: &Global, group: Option<u32>, f
         Err(error) => log::warn!("`events` has nothing to follow: {error:#}"),
     }
     future::pending().await
+}
+
+/// Waits until another process has detached the filter. Where nobody tells, whoever reads the counts
+/// sees it later.
+async fn gone(instance: &Instance) {
+    let told = async { PinsWatch::new(instance)?.gone().await };
+    if let Err::<(), anyhow::Error>(error) = told.await {
+        log::warn!("{error:#}; that the filter is detached is found out later");
+        future::pending().await
+    }
 }
 
 /// Tells the service manager that this goes on, for ever. A filter that cannot be read is none that
