@@ -318,7 +318,7 @@ impl sources::Store for Filter {
 
     fn all(&self) -> io::Result<Vec<(Address, SourceCount)>> {
         let mut all = syscall::lookup_all(self.recognised.fd().as_fd())?;
-        all.extend(syscall::lookup_all(self.sources.fd().as_fd())?);
+        syscall::lookup_all_into(self.sources.fd().as_fd(), &mut all)?;
         Ok(all)
     }
 

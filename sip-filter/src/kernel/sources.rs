@@ -41,47 +41,34 @@ pub(super) trait Store {
 /// Those of the store.
 pub(super) fn read(store: &impl Store) -> io::Result<Vec<(Address, SourceCount)>> {
     let before = whole_places(store)?;
-    let mut sources = HashMap::new();
-    for (source, count) in store.all()? {
-        match sources.entry(source) {
-            Entry::Occupied(mut known) => SourceCount::add(known.get_mut(), &count),
-            Entry::Vacant(new) => {
-                new.insert(count);
-            }
-        }
-    }
+    let mut sources = Sources::new(store.all()?);
     let after = whole_places(store)?;
     let moved = moved(&before, &after);
-    for place in &after {
+    for place in after.iter().filter(|place| place.packets > 0) {
         if !moved.contains(&place.source) {
-            add(sources.entry(place.source), place);
+            sources.of(place.source).add_recent(place);
         }
     }
     let moved: Vec<_> = moved.into_iter().collect();
     for some in moved.chunks(AT_A_TIME) {
         read_again(store, some, &mut sources)?;
     }
-    Ok(sources.into_iter().collect())
+    Ok(sources.listed)
 }
 
 /// Reads some sources anew, each as often as packets of it were moved meanwhile.
-fn read_again(
-    store: &impl Store,
-    some: &[Address],
-    sources: &mut HashMap<Address, SourceCount>,
-) -> io::Result<()> {
+fn read_again(store: &impl Store, some: &[Address], sources: &mut Sources) -> io::Result<()> {
     let mut some = some.to_vec();
     for _ in 0..TRIES {
         let before = whole_places(store)?;
         for source in &some {
-            match store.one(source)? {
-                Some(count) => sources.insert(*source, count),
-                None => sources.remove(source),
-            };
+            sources.set(*source, store.one(source)?);
         }
         let after = whole_places(store)?;
-        for place in after.iter().filter(|place| some.contains(&place.source)) {
-            add(sources.entry(place.source), place);
+        for place in after.iter().filter(|place| place.packets > 0) {
+            if some.contains(&place.source) {
+                sources.of(place.source).add_recent(place);
+            }
         }
         let moved = moved(&before, &after);
         some.retain(|source| moved.contains(source));
@@ -92,6 +79,57 @@ fn read_again(
     Ok(())
 }
 
+/// Sources, each once. They stay in the list that was read, and only where they stand is hashed: to
+/// move their counts into a hash took longer than to read them.
+struct Sources {
+    listed: Vec<(Address, SourceCount)>,
+    at: HashMap<Address, usize>,
+}
+
+impl Sources {
+    /// Of a list that may name a source several times, which is one with all of its counts then.
+    fn new(mut listed: Vec<(Address, SourceCount)>) -> Self {
+        let mut at: HashMap<Address, usize> = HashMap::with_capacity(listed.len());
+        let mut known = 0;
+        for next in 0..listed.len() {
+            match at.entry(listed[next].0) {
+                Entry::Occupied(place) => {
+                    let (_, count) = listed[next];
+                    SourceCount::add(&mut listed[*place.get()].1, &count);
+                }
+                Entry::Vacant(new) => {
+                    new.insert(known);
+                    listed.swap(known, next);
+                    known += 1;
+                }
+            }
+        }
+        listed.truncate(known);
+        Self { listed, at }
+    }
+
+    /// The source's counts, which are those of nothing where it was not known.
+    fn of(&mut self, source: Address) -> &mut SourceCount {
+        let at = *self.at.entry(source).or_insert_with(|| {
+            self.listed.push((source, SourceCount::ZERO));
+            self.listed.len() - 1
+        });
+        &mut self.listed[at].1
+    }
+
+    /// Replaces what was known of a source.
+    fn set(&mut self, source: Address, count: Option<SourceCount>) {
+        if let Some(count) = count {
+            *self.of(source) = count;
+        } else if let Some(at) = self.at.remove(&source) {
+            self.listed.swap_remove(at);
+            if let Some((other, _)) = self.listed.get(at) {
+                self.at.insert(*other, at);
+            }
+        }
+    }
+}
+
 /// The sources whose packets were in a place before and have been moved since.
 fn moved(before: &[Recent], after: &[Recent]) -> HashSet<Address> {
     let places = before.iter().zip(after);
@@ -99,13 +137,6 @@ fn moved(before: &[Recent], after: &[Recent]) -> HashSet<Address> {
         .filter(|(before, after)| before.packets > 0 && before.begun != after.begun)
         .map(|(before, _)| before.source)
         .collect()
-}
-
-/// Adds what is in a place to its source's entry.
-fn add(source: Entry<'_, Address, SourceCount>, place: &Recent) {
-    if place.packets > 0 {
-        source.or_insert(SourceCount::ZERO).add_recent(place);
-    }
 }
 
 /// All places, each as it was at some moment of the reading.
@@ -295,6 +326,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_source_stands_in_the_list_once_and_is_found_after_another_was_forgotten() {
+        let count = |bytes| SourceCount {
+            bytes,
+            ..SourceCount::ZERO
+        };
+        let entries = [(1, 10), (2, 20), (1, 1), (3, 30), (2, 2), (4, 40)];
+        let listed = entries.map(|(source, bytes)| (address(source), count(bytes)));
+        let mut sources = Sources::new(listed.to_vec());
+        sources.set(address(1), None);
+        sources.set(address(5), None);
+        sources.set(address(4), Some(count(44)));
+        sources.of(address(3)).bytes += 3;
+        sources.of(address(6)).bytes += 60;
+        let mut read: Vec<_> = sources
+            .listed
+            .iter()
+            .map(|(source, count)| (source.words[1], count.bytes))
+            .collect();
+        read.sort_unstable();
+        assert_eq!(read, [(2, 22), (3, 33), (4, 44), (6, 60)]);
     }
 
     #[test]

@@ -141,17 +141,27 @@ pub(super) fn test_run(program: BorrowedFd<'_>, frame: &[u8]) -> io::Result<()> 
     }
 }
 
-/// How many entries one batch holds: as many as keep its buffers below two megabytes.
-const BATCH: usize = 4096;
+/// How many entries one batch holds: as many as a processor's cache holds, of the longest that there
+/// are.
+const BATCH: usize = 512;
 
 /// Reads a whole hash map (BPF_MAP_LOOKUP_BATCH): one system call for thousands of entries, and
 /// no entry twice or left out because others come and go meanwhile.
 pub(super) fn lookup_all<K: aya::Pod, V: aya::Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
+    let mut all = Vec::new();
+    lookup_all_into(map, &mut all)?;
+    Ok(all)
+}
+
+/// The same, behind what is in `all` already.
+pub(super) fn lookup_all_into<K: aya::Pod, V: aya::Pod>(
+    map: BorrowedFd<'_>,
+    all: &mut Vec<(K, V)>,
+) -> io::Result<()> {
     // SAFETY: `Pod` types are valid for every bit pattern.
     let (no_key, no_value): (K, V) = unsafe { (mem::zeroed(), mem::zeroed()) };
     let mut keys = vec![no_key; BATCH];
     let mut values = vec![no_value; BATCH];
-    let mut all = Vec::new();
     // The place where the next batch begins: for a hash, the number of a bucket.
     let mut place = 0_u32;
     let mut is_first = true;
@@ -182,7 +192,7 @@ pub(super) fn lookup_all<K: aya::Pod, V: aya::Pod>(map: BorrowedFd<'_>) -> io::R
         };
         all.extend(keys.iter().copied().zip(values.iter().copied()).take(count));
         if is_last {
-            return Ok(all);
+            return Ok(());
         }
         place = next;
         is_first = false;
