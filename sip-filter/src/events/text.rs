@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use sip_filter_common::abi;
 
+use crate::output::escape;
+
 /// The bytes of the packet that are reported.
 pub(super) fn bytes(report: &abi::Event) -> Vec<u8> {
     let mut bytes: Vec<_> = report.text.iter().flat_map(|it| it.to_ne_bytes()).collect();
@@ -37,44 +39,17 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// Text that does nothing where it is shown, whatever it was: what a terminal obeys, what turns the
-/// direction of writing and what nobody sees is written as `\u{202e}`, what is no UTF-8 as `\xff`.
+/// Bytes as text that does nothing where it is shown: see [`escape`]. What is no UTF-8 is written as
+/// `\xff`.
 pub fn harmless(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if is_harmless(character) {
-                text.push(character);
-            } else {
-                let _ = write!(text, "\\u{{{:x}}}", u32::from(character));
-            }
-        }
+        text.push_str(&escape::terminal(chunk.valid()));
         for byte in chunk.invalid() {
             let _ = write!(text, "\\x{byte:02x}");
         }
     }
     text
-}
-
-fn is_harmless(character: char) -> bool {
-    !character.is_control()
-        && !matches!(
-            character,
-            // Soft hyphen; marks of direction; what has no width; line and paragraph separators;
-            // embeddings, overrides and isolates; invisible operators; the byte order mark; interlinear
-            // annotation; tags.
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{115f}'..='\u{1160}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{3164}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 #[cfg(test)]
