@@ -2,7 +2,7 @@
 //! whatever clients do.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     time::{Duration, Instant},
@@ -399,6 +399,18 @@ fn others_show_the_token() {
         assert!(metrics.contains("sip_filter_packets_total"), "{metrics}");
         assert_eq!(outside.get_with("/nothing", &[field]).status, 404);
     }
+    // Who opens many connections and says nothing takes nobody else's place.
+    let inside = Client::new(&link.server, THERE);
+    let is_answered_before_they_end = || {
+        let silent: Vec<_> = (0..200).filter_map(|_| outside.connect().ok()).collect();
+        assert_eq!(inside.get_with("/healthz", &[basic]).status, 200);
+        let waits = silent[0].set_nonblocking(true);
+        waits.unwrap_or_else(|error| panic!("{error}"));
+        let open = silent[0].peek(&mut [0]);
+        open.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    };
+    inside.wait_until("others are answered too", is_answered_before_they_end);
+
     let shown = filter.succeed("config show");
     assert!(shown.contains("token_file = "), "{shown}");
     assert!(!shown.contains(TOKEN), "{shown}");

@@ -7,6 +7,7 @@
 
 mod api;
 mod auth;
+mod crowd;
 mod exposition;
 mod metrics;
 mod page;

@@ -1,16 +1,13 @@
-//! Connections: so many at once, each for one request, and none for longer than it takes a patient
-//! client.
+//! Connections: each for one request, and none for longer than it takes a patient client.
 
 use std::{convert::Infallible, net::TcpListener, sync::Arc, time::Duration};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net, sync::Semaphore, task, time};
+use tokio::{net, task, time};
 
-use super::{api, auth::Guard, readings::Readings, series};
+use super::{api, auth::Guard, crowd::Crowd, readings::Readings, series};
 
-/// How many connections there are at once; more wait until one of these has ended.
-const MOST: usize = 64;
 /// How long a client may take to say what it wants.
 const HEADER: Duration = Duration::from_secs(5);
 /// How long a request may take in all, with the answer on its way.
@@ -28,14 +25,14 @@ pub(super) async fn serve(listener: TcpListener, guard: Guard, readings: Arc<Rea
     };
     task::spawn(sample(Arc::clone(&readings)));
     let guard = Arc::new(guard);
-    let room = Arc::new(Semaphore::new(MOST));
+    let crowd = Crowd::new();
     loop {
-        // Never closed.
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+        let Some(mut place) = crowd.room().await else {
             return;
         };
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+            Ok((stream, from)) if place.is_for(from.ip()) => stream,
+            Ok(_) => continue,
             Err(error) => {
                 log::debug!("HTTP: {error}");
                 time::sleep(PAUSE).await;
