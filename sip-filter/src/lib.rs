@@ -6,8 +6,8 @@
 //! [`events`] puts into words what the kernel reports.
 //! [`history`] keeps what was counted over months, and [`report`] shows it.
 //! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders. [`capture`] reads
-//! files of packets, and [`replay`] runs them through the filter. [`http`] answers those who watch from
-//! elsewhere.
+//! files of packets, and [`replay`] runs them through the filter. [`top`] shows a running one on the
+//! whole terminal, and [`http`] answers those who watch from elsewhere.
 
 #![cfg_attr(
     test,
@@ -28,3 +28,4 @@ pub mod output;
 pub mod replay;
 pub mod report;
 pub mod stats;
+pub mod top;

@@ -8,7 +8,7 @@
 //! answers them and [`watch`] counts what passes. [`forged`] sends what names another's address.
 //! [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users
 //! start it, [`configuration`] what it is given, and [`stats`] what it says; [`http`] asks it as browsers
-//! do, [`browser`] is one, and [`prometheus`] is what asks every second.
+//! do, [`browser`] is one, and [`prometheus`] is what asks every second. [`tmux`] is a terminal for it.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
@@ -33,6 +33,7 @@ pub mod registrar;
 pub mod sip_filter;
 pub mod sipp;
 pub mod stats;
+pub mod tmux;
 pub mod tools;
 pub mod torture;
 mod vlan;

@@ -20,13 +20,14 @@ const BPF_LINKER_VERSION: &str = "0.10.3";
 const BPFFS: &str = "/sys/fs/bpf";
 
 /// The commands that the tests and the demo start, and the Debian packages that hold them.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("ip", "iproute2"),
     ("svmap", "sipvicious"),
     ("svwar", "sipvicious"),
     ("svcrack", "sipvicious"),
     ("sipsak", "sipsak"),
     ("sipp", "sip-tester"),
+    ("tmux", "tmux"),
 ];
 
 /// What the fuzz target needs besides Rust, in the same form.

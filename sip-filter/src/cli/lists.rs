@@ -33,18 +33,31 @@ pub(super) fn add(
     ttl: Option<Span>,
     reason: Option<&str>,
 ) -> Result<()> {
-    let until = ttl.map(ends);
-    let entries: Vec<_> = prefixes
-        .iter()
-        .map(|prefix| NewEntry {
-            prefix: *prefix,
-            until,
-            reason: on_one_line(reason.unwrap_or_default()),
-        })
-        .collect();
+    let entry = |prefix: &Prefix| entry(*prefix, ttl, reason.unwrap_or_default());
+    let entries: Vec<_> = prefixes.iter().map(entry).collect();
     change(global, list, |state| {
         let added = state.add(list, &entries)?;
         Ok(said(list, added))
+    })
+}
+
+/// Adds one without printing anything, and gives what there is to say.
+pub(super) fn add_one(
+    global: &Global,
+    list: List,
+    prefix: Prefix,
+    ttl: Option<Span>,
+    reason: &str,
+) -> Result<String> {
+    let entries = [entry(prefix, ttl, reason)];
+    let instance = global.instance()?;
+    let (said, InForce { held, .. }) = put_in_force(global, &instance, |state| {
+        Ok(said(list, state.add(list, &entries)?))
+    })?;
+    let end = ttl.map_or("for ever".to_owned(), |ttl| format!("for {ttl}"));
+    Ok(match held {
+        Some(_) => format!("{said}, {end}"),
+        None => format!("{said}, {end}; the filter is not attached"),
     })
 }
 
@@ -208,6 +221,17 @@ fn escalated(instance: &Instance) -> Result<Vec<Blocked>> {
     Ok(bans.into_iter().map(row).collect())
 }
 
+/// Changes the lists and puts them in force; gives what `work` says of it, too.
+fn put_in_force(
+    global: &Global,
+    instance: &Instance,
+    work: impl FnOnce(&mut Writing) -> Result<String>,
+) -> Result<(String, InForce)> {
+    let mut state = Writing::open(&global.state, instance.name())?;
+    let said = work(&mut state)?;
+    Ok((said, lists::in_force(state, &global.state, instance)?))
+}
+
 /// Changes the lists, puts them in force, and says so.
 fn change(
     global: &Global,
@@ -215,9 +239,7 @@ fn change(
     work: impl FnOnce(&mut Writing) -> Result<String>,
 ) -> Result<()> {
     let instance = global.instance()?;
-    let mut state = Writing::open(&global.state, instance.name())?;
-    let said = work(&mut state)?;
-    let InForce { size, held } = lists::in_force(state, &global.state, &instance)?;
+    let (said, InForce { size, held }) = put_in_force(global, &instance, work)?;
     let prefixes = match list {
         List::Allow => size.allowed,
         List::Block => size.blocked,
@@ -264,6 +286,14 @@ fn said(list: List, Added { new, known }: Added) -> String {
 fn counted(count: u64, one: &str, several: &str) -> String {
     let noun = if count == 1 { one } else { several };
     format!("{} {noun}", thousands(count))
+}
+
+fn entry(prefix: Prefix, ttl: Option<Span>, reason: &str) -> NewEntry {
+    NewEntry {
+        prefix,
+        until: ttl.map(ends),
+        reason: on_one_line(reason),
+    }
 }
 
 /// When a time that begins now ends.

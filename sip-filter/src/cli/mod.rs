@@ -28,6 +28,7 @@ mod service;
 mod signatures;
 mod stats;
 mod status;
+mod top;
 mod turn;
 
 use std::{
@@ -58,6 +59,7 @@ Examples:
   sip-filter run -i eth0                    watch what scanners send, drop nothing
   sip-filter attach -i eth0 --drop scanners drop what known scanners send, and exit
   sip-filter stats                          what was seen so far
+  sip-filter top                            the same on the whole terminal, live
   sip-filter detach                         leave nothing behind
   sip-filter replay calls.pcap              what it would have seen in a capture
   sip-filter report                         what a history says of the last twelve months")]
@@ -103,6 +105,7 @@ enum Verb {
     Status(status::Args),
     Stats(stats::Args),
     Events(events::Args),
+    Top(top::Args),
     Replay(replay::Args),
     Report(report::Args),
     #[command(subcommand)]
@@ -145,6 +148,7 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(&args, &cli.global),
         Verb::Stats(args) => stats::run(&args, &cli.global),
         Verb::Events(args) => events::run(&args, &cli.global),
+        Verb::Top(args) => top::run(&args, &cli.global),
         Verb::Replay(args) => replay::run(&args, &cli.global),
         Verb::Report(args) => report::run(&args, &cli.global),
         Verb::History(verb) => history::run(&verb, &cli.global),
@@ -295,7 +299,9 @@ mod tests {
             "replay a.pcap -i eth0",
             "replay a.pcap --by colour",
             "replay a.pcap --ports 70000",
-            "top",
+            "top --interval 10ms",
+            "top --interval soon",
+            "top eth0",
             "signatures",
             "signatures check",
             "signatures check a.toml b.toml",
@@ -384,6 +390,8 @@ mod tests {
             "signatures explain a.pcap --packets 3 --drop scanners --format json",
             "stats",
             "stats --by source --top 5 --sort last_seen --format csv",
+            "top",
+            "top --interval 500ms --name edge",
             "replay a.pcap",
             "replay a.pcapng --engine host --ports any --drop scanners --sources 1024 --by tool",
             "run -i eth0 --history h.sqlite",

@@ -138,7 +138,9 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     let since = history::now();
     let filter_options = &args.history.with(&args.filter);
     // Whoever asks for it wants to know that it cannot be.
-    let http = args.http.bind(args.filter.configuration()?.http)?;
+    let configuration = args.filter.configuration()?;
+    let http = args.http.bind(configuration.http)?;
+    let events_file = args.events.clone().or(configuration.events.value);
     let Applied {
         attached:
             Attached {
@@ -182,7 +184,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         let mut verdicts = pin!(forward(logger));
         let mut gone = pin!(gone(instance));
         let end = {
-            let mut events = pin!(report(instance, &filter, &feed, args.events.as_deref()));
+            let mut events = pin!(report(instance, &filter, &feed, events_file.as_deref()));
             let mut given = pin!(give_events(instance, global, group, &feed));
             let mut told = pin!(tell(&manager, &filter));
             let mut watching = pin!(async {

@@ -304,6 +304,8 @@ pub struct Configuration {
     pub drop: Set<DropList>,
     /// Files of signatures, before the built-in ones.
     pub signatures: Set<Vec<PathBuf>>,
+    /// The file that `run` writes events to.
+    pub events: Set<Option<PathBuf>>,
     /// For how many there is room.
     pub sizes: Sizes,
     /// Who is always allowed, and who is blocked.
@@ -330,6 +332,7 @@ impl Default for Configuration {
             ports: Set::default(Ports::usual()),
             drop: Set::default(DropList::default()),
             signatures: Set::default(Vec::new()),
+            events: Set::default(None),
             sizes: Sizes {
                 sources: Set::default(abi::DEFAULT_SOURCES),
                 lists: Set::default(abi::DEFAULT_ENTRIES),
@@ -421,6 +424,9 @@ impl Configuration {
         rows.add("", "ports", &self.ports, text);
         rows.add("", "drop", &self.drop, |drop| texts(drop.names()));
         rows.add("", "signatures", &self.signatures, |files| paths(files));
+        if let Some(file) = &self.events.value {
+            rows.add("", "events", &self.events, |_| text(&file.display()));
+        }
         let Sizes {
             sources,
             lists,

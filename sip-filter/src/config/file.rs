@@ -69,13 +69,14 @@ const MAX_NAMED: u32 = 100_000;
 /// The most packets after which a source is blocked.
 const MAX_OFFENCES: u32 = 1_000_000;
 
-const ROOT: [&str; 13] = [
+const ROOT: [&str; 14] = [
     "interfaces",
     "mode",
     "group",
     "ports",
     "drop",
     "signatures",
+    "events",
     SIZES,
     LISTS,
     LIMIT,
@@ -305,6 +306,12 @@ impl<'a> Reader<'a> {
             };
         }
         self.files(root, "signatures", &mut into.signatures);
+        self.file(
+            root,
+            "events",
+            "\"/var/log/sip-filter/events.json\"",
+            &mut into.events,
+        );
         if let Some(table) = self.table(root, SIZES) {
             self.sizes(&table, &mut into.sizes);
         }
@@ -502,20 +509,8 @@ impl<'a> Reader<'a> {
 
     fn history(&mut self, table: &Table<'a>, into: &mut History) {
         self.check_keys(table, &HISTORY_KEYS);
-        if let Some((line, name)) =
-            self.text(table, "file", "\"/var/lib/sip-filter/history.sqlite\"")
-        {
-            match name {
-                "" => self.wrong(line, format!("`{}`: a file has a name", table.path("file"))),
-                name => {
-                    let folder = self.path.parent().unwrap_or(Path::new(""));
-                    into.file = Set {
-                        value: Some(folder.join(name)),
-                        origin: Origin::Line(line),
-                    };
-                }
-            }
-        }
+        let like = "\"/var/lib/sip-filter/history.sqlite\"";
+        self.file(table, "file", like, &mut into.file);
         let mut size = Set::default(into.max_size.value);
         self.parsed(table, "max_size", "\"500M\"", &mut size);
         match size.origin {
@@ -559,14 +554,7 @@ impl<'a> Reader<'a> {
                 origin: listen.origin,
             };
         }
-        let file = self.text(table, "token_file", "\"http-token\"");
-        if let Some((line, file)) = file {
-            let folder = self.path.parent().unwrap_or(Path::new(""));
-            into.token_file = Set {
-                value: Some(folder.join(file)),
-                origin: Origin::Line(line),
-            };
-        }
+        self.file(table, "token_file", "\"http-token\"", &mut into.token_file);
     }
 
     /// Every key is one of these.
@@ -760,6 +748,23 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A file beside the configuration file, if no other folder is named; `like` is an example.
+    fn file(&mut self, table: &Table<'a>, key: &str, like: &str, into: &mut Set<Option<PathBuf>>) {
+        match self.text(table, key, like) {
+            Some((line, "")) => {
+                self.wrong(line, format!("`{}`: a file has a name", table.path(key)));
+            }
+            Some((line, name)) => {
+                let folder = self.path.parent().unwrap_or(Path::new(""));
+                *into = Set {
+                    value: Some(folder.join(name)),
+                    origin: Origin::Line(line),
+                };
+            }
+            None => {}
+        }
+    }
+
     fn files(&mut self, table: &Table<'a>, key: &str, into: &mut Set<Vec<PathBuf>>) {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let file = |name: &str| match name {
@@ -843,7 +848,7 @@ mod tests {
             assert!(row.origin.starts_with("/etc/x/config.toml:"), "{key}");
         }
         let of = |table: &str| rows.iter().filter(|row| row.table == table).count();
-        assert_eq!(of(""), ROOT.len() - 6, "the tables are keys too");
+        assert_eq!(of(""), ROOT.len() - 7, "the tables are keys too");
         assert_eq!(of(SIZES), SIZE_KEYS.len());
         assert_eq!(of(LISTS), LIST_KEYS.len());
         assert_eq!(of("limit.sip"), LIMIT_KEYS.len());

@@ -419,7 +419,8 @@ pub(crate) fn lay_out(columns: &[Rendered]) -> String {
     out
 }
 
-fn text(cell: Cell, now: WallTime) -> String {
+/// A cell as people read it; times as how long ago they were at `now`.
+pub(crate) fn text(cell: Cell, now: WallTime) -> String {
     match cell {
         Cell::Number(number) => thousands(number),
         Cell::Identifier(number) => number.to_string(),

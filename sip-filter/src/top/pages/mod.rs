@@ -1,0 +1,111 @@
+//! How it is drawn: the head with rates and totals, one page below it, a line of what was said or is
+//! asked, a line of keys.
+
+mod detail;
+mod foot;
+mod head;
+mod help;
+mod table;
+
+use ratatui::{
+    Frame,
+    buffer::Buffer,
+    layout::Rect,
+    style::{Color, Modifier, Style},
+    text::Line,
+};
+
+use crate::top::{
+    escape,
+    state::{Dialogue, Page, State},
+};
+
+/// Lines of the foot.
+const FOOT: u16 = 2;
+/// Fewer lines than these leave no room for anything above the page.
+const LOW: u16 = 14;
+
+/// What things are written in: colours only where they are wanted (no-color.org).
+#[derive(Clone, Copy, Debug)]
+pub(in crate::top) struct Palette {
+    /// Whether they are.
+    pub(in crate::top) colour: bool,
+}
+
+impl Palette {
+    const PLAIN: Style = Style::new();
+    const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+    const REVERSED: Style = Style::new().add_modifier(Modifier::REVERSED);
+
+    fn of(self, colour: Color) -> Style {
+        match self.colour {
+            true => Style::new().fg(colour),
+            false => Style::new(),
+        }
+    }
+
+    /// What a number of the column with that name is written in: those that matter stand out.
+    fn number(self, name: &str) -> Style {
+        match name {
+            "dropped" => self.of(Color::Red),
+            "scanner" | "would_drop" => self.of(Color::Yellow),
+            _ => Self::PLAIN,
+        }
+    }
+}
+
+/// Draws all of it.
+pub(in crate::top) fn draw(frame: &mut Frame<'_>, state: &mut State, palette: Palette) {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    if state.dialogue == Dialogue::Help {
+        return help::draw(area, buffer);
+    }
+    let head = match area.height {
+        0..LOW => head::SMALL.min(area.height),
+        _ => head::WHOLE,
+    };
+    let foot = FOOT.min(area.height - head);
+    let [above, page, below] = parts(area, head, foot);
+    head::draw(state, above, buffer, palette);
+    foot::draw(state, below, buffer, palette);
+    state.rows = usize::from(page.height).saturating_sub(1);
+    let now = state.time;
+    match (state.detail, state.page) {
+        (Some(source), _) => detail::draw(state, source, page, buffer, palette),
+        (None, Page::Sources) => table::draw(&mut state.sources, now, page, buffer, palette),
+        (None, Page::Methods) => table::draw(&mut state.methods, now, page, buffer, palette),
+        (None, Page::Tools) => table::draw(&mut state.tools, now, page, buffer, palette),
+        (None, Page::Ports) => table::draw(&mut state.ports, now, page, buffer, palette),
+    }
+}
+
+/// An area cut into its uppermost lines, those between, and its lowest ones.
+fn parts(area: Rect, upper: u16, lower: u16) -> [Rect; 3] {
+    let part = |y, height| Rect { y, height, ..area };
+    [
+        part(area.y, upper),
+        part(area.y + upper, area.height - upper - lower),
+        part(area.bottom() - lower, lower),
+    ]
+}
+
+/// Writes a text made harmless, as far as there is room for it; gives the column behind it.
+fn put(buffer: &mut Buffer, area: Rect, x: u16, line: u16, text: &str, style: Style) -> u16 {
+    let y = area.y.saturating_add(line);
+    if y >= area.bottom() || x >= area.right() {
+        return x;
+    }
+    let room = usize::from(area.right() - x);
+    let text = escape::terminal(text);
+    let (behind, _) = buffer.set_stringn(x, y, text, room, style);
+    behind
+}
+
+/// How many columns a text takes.
+fn width(text: &str) -> u16 {
+    u16::try_from(Line::raw(text).width()).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! A listing as a table: the header with the keys to sort by, and the rows, one of them under the
+//! cursor. Columns that do not fit go, those that tell least first.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use super::{Palette, put, width};
+use crate::{
+    output::table::text,
+    stats::{Cell, Column, Row, WallTime},
+    top::{
+        escape, keys,
+        listing::{Listed, Listing},
+    },
+};
+
+/// Blanks between columns.
+const GAP: u16 = 2;
+/// The widest list of names, as a part of the screen.
+const LIST: u16 = 4;
+
+pub(super) fn draw<R: Listed>(
+    listing: &mut Listing<R>,
+    now: WallTime,
+    area: Rect,
+    buffer: &mut Buffer,
+    palette: Palette,
+) {
+    let (sorted_by, is_reversed) = (listing.sorted_by, listing.is_reversed);
+    let (rows, cursor) = listing.window(usize::from(area.height).saturating_sub(1));
+    let mark = if is_reversed { '▲' } else { '▼' };
+    let columns = R::COLUMNS.iter().map(|column| {
+        let mark = (column.name == sorted_by).then_some(mark);
+        Drawn::new(column, &rows, mark, now, area.width)
+    });
+    let columns = fitting(columns.collect(), area.width);
+    if !rows.is_empty() {
+        let line = Rect {
+            y: area.y + 1 + cursor as u16,
+            height: 1,
+            ..area
+        };
+        buffer.set_style(line, Palette::REVERSED);
+    }
+    let mut x = area.x;
+    for column in columns {
+        for (line, text) in (0..).zip(&column.texts) {
+            let blanks = match column.is_right {
+                true => column.width - width(text).min(column.width),
+                false => 0,
+            };
+            let room = Rect {
+                width: (x + column.width).min(area.right()).saturating_sub(area.x),
+                ..area
+            };
+            let style = match line {
+                0 if column.is_sorted => Palette::BOLD.patch(Palette::REVERSED),
+                0 => Palette::BOLD,
+                _ if text == "0" => Style::new(),
+                _ => palette.number(column.name),
+            };
+            put(buffer, room, x + blanks, line, text, style);
+        }
+        x = x.saturating_add(column.width + GAP);
+    }
+    if rows.is_empty() {
+        put(buffer, area, area.x, 1, "nothing to show", Palette::PLAIN);
+    }
+}
+
+/// A column with its texts, the title first.
+struct Drawn {
+    name: &'static str,
+    rank: u8,
+    is_sorted: bool,
+    is_right: bool,
+    texts: Vec<String>,
+    width: u16,
+}
+
+impl Drawn {
+    fn new<R: Row>(
+        column: &Column<R>,
+        rows: &[&R],
+        mark: Option<char>,
+        now: WallTime,
+        screen: u16,
+    ) -> Self {
+        let cells: Vec<_> = rows.iter().map(|row| (column.cell)(row)).collect();
+        let is_right = matches!(
+            cells.first(),
+            Some(Cell::Number(_) | Cell::Identifier(_) | Cell::Time(_))
+        );
+        let is_list = matches!(cells.first(), Some(Cell::List(_)));
+        let mut title = keys::title(column.name).to_owned();
+        title.extend(mark);
+        let title_width = width(&title);
+        let text = |cell| escape::terminal(&text(cell, now)).into_owned();
+        let texts: Vec<_> = std::iter::once(title)
+            .chain(cells.into_iter().map(text))
+            .collect();
+        let widest = texts.iter().map(|text| width(text)).max().unwrap_or(0);
+        Self {
+            name: column.name,
+            rank: column.rank,
+            is_sorted: mark.is_some(),
+            is_right,
+            width: match is_list {
+                true => widest.min(screen / LIST).max(title_width),
+                false => widest,
+            },
+            texts,
+        }
+    }
+}
+
+/// As many columns as there is room for: the first one and the one sorted by stay.
+fn fitting(mut columns: Vec<Drawn>, room: u16) -> Vec<Drawn> {
+    let taken = |columns: &[Drawn]| {
+        let widths = columns.iter().map(|column| u32::from(column.width + GAP));
+        widths.sum::<u32>().saturating_sub(GAP.into())
+    };
+    while taken(&columns) > room.into() {
+        let droppable = columns.iter().enumerate();
+        let least = droppable
+            .filter(|(_, column)| column.rank > 0 && !column.is_sorted)
+            .max_by_key(|(_, column)| column.rank);
+        let Some((at, _)) = least else { break };
+        columns.remove(at);
+    }
+    columns
+}

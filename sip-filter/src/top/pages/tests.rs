@@ -1,0 +1,228 @@
+//! Screens, drawn where no terminal is.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::{Duration, Instant},
+};
+
+use ratatui::{Terminal, backend::TestBackend};
+
+use super::*;
+use crate::{
+    config::span::Span,
+    lists::List,
+    stats::{Snapshot, Source, tests::snapshot},
+    top::state::Message,
+};
+
+const PALETTE: Palette = Palette { colour: false };
+
+fn state(snapshot: Snapshot) -> State {
+    let start = Instant::now();
+    let mut state = State::new(Span::from_secs(1), snapshot.clone(), start);
+    let mut later = snapshot;
+    later.totals.packets += 1_500;
+    later.totals.scanner += 40;
+    state.take(later, start + Duration::from_secs(1));
+    state
+}
+
+/// A flood from addresses that are as long as addresses can be.
+fn crowd(sources: u16) -> Snapshot {
+    let mut snapshot = snapshot();
+    let one = snapshot.sources[0].clone();
+    snapshot.sources = (0..sources)
+        .map(|n| Source {
+            source: Ipv6Addr::new(0x2001, 0xdb8, 0xaaaa, 0xbbbb, 0xcccc, 0xdddd, 0xeeee, n).into(),
+            packets: 4_000_000_000 + u64::from(n),
+            bytes: u64::MAX,
+            tools: vec!["a-tool-with-a-name-of-31-letters".to_owned(); 9],
+            ..one.clone()
+        })
+        .collect();
+    snapshot
+}
+
+fn screen(state: &mut State, width: u16, height: u16) -> Vec<String> {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(frame, state, PALETTE)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let line = |y| {
+        let cells = (0..width).map(|x| buffer[(x, y)].symbol());
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    (0..height).map(line).collect()
+}
+
+#[test]
+fn the_sources_have_a_screen_of_80_by_24() {
+    let screen = screen(&mut state(snapshot()), 80, 24);
+    let expected = [
+        "sip-filter default on eth0 (native), 2026-11-23T06:00:00.000Z           every 1s",
+        "packets/s          1,500                         █          1,237,064 in all",
+        "scanner/s             40                         █          1,234,650 in all",
+        "dropped/s              0                                    1,234,570 in all",
+    ];
+    assert_eq!(screen[0], expected[0]);
+    for (line, shown) in screen[1..4].iter().zip(&expected[1..]) {
+        let words = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(line), words(shown));
+    }
+    assert_eq!(
+        screen[4],
+        "requests 1,234,622  responses 40  keepalives 900  malformed 2  would drop 40"
+    );
+    assert_eq!(
+        screen[5],
+        "passed 994  fragments 5  unreadable 1  unlisted 3"
+    );
+    assert_eq!(screen[6], " 1 Sources  2 Methods  3 Tools  4 Ports   4");
+    let header: Vec<_> = screen[7].split_whitespace().collect();
+    assert_eq!(header[..3], ["Source", "Rate/s", "Packets▼"], "{screen:#?}");
+    let first: Vec<_> = screen[8].split_whitespace().collect();
+    assert_eq!(first[..3], ["192.0.2.7", "0", "1,234,570"], "{screen:#?}");
+    assert!(screen[23].contains("q quit"), "{screen:#?}");
+}
+
+#[test]
+fn long_addresses_and_many_sources_fit() {
+    let mut state = state(crowd(10_000));
+    state.sources.move_by(5_000);
+    let screen = screen(&mut state, 80, 24);
+    let header: Vec<_> = screen[7].split_whitespace().collect();
+    assert!(
+        header.contains(&"Packets▼") && header.contains(&"Dropped"),
+        "{screen:#?}"
+    );
+    for line in &screen[8..22] {
+        assert!(
+            line.starts_with("2001:db8:aaaa:bbbb:cccc:dddd:eeee:"),
+            "{screen:#?}"
+        );
+    }
+    let last = &screen[21];
+    assert!(last.contains("4,000,004,999"), "{screen:#?}");
+    assert!(screen[6].ends_with("10,000"), "{screen:#?}");
+}
+
+#[test]
+fn wide_screens_have_every_column_and_any_size_is_drawn() {
+    let screen_of = |width, height| screen(&mut state(snapshot()), width, height);
+    let wide = screen_of(200, 40);
+    for title in ["Bytes", "pOrts", "reasoNs", "First seen", "bEhaviours"] {
+        assert!(wide[7].contains(title), "{title}: {wide:#?}");
+    }
+    for width in [1, 2, 7, 20, 39, 80, 300] {
+        for height in 1..30 {
+            for mut state in [state(snapshot()), state(crowd(40))] {
+                screen(&mut state, width, height);
+                state.detail = state.source();
+                screen(&mut state, width, height);
+                state.dialogue = Dialogue::Help;
+                screen(&mut state, width, height);
+            }
+        }
+    }
+    let low = screen_of(80, 10).join("\n");
+    for shown in [
+        "sip-filter default",
+        "1 Sources",
+        "Packets▼",
+        "192.0.2.7",
+        "q quit",
+    ] {
+        assert!(low.contains(shown), "{shown}: {low}");
+    }
+}
+
+#[test]
+fn the_other_pages_list_what_they_are_named_after() {
+    let mut state = state(snapshot());
+    for (page, header, first) in [
+        (
+            Page::Methods,
+            ["Method", "Packets▼"],
+            ["OPTIONS", "1,234,607"],
+        ),
+        (Page::Tools, ["Tool", "Kind"], ["sipvicious", "scanner"]),
+        (Page::Ports, ["pOrt", "Packets▼"], ["5061", "1,234,610"]),
+    ] {
+        state.page = page;
+        let screen = screen(&mut state, 80, 24);
+        let words = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .take(2)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(words(&screen[7]), header);
+        assert_eq!(words(&screen[8]), first);
+    }
+}
+
+#[test]
+fn a_source_has_a_page_with_all_that_is_known_of_it() {
+    let mut state = state(snapshot());
+    state.detail = state.source();
+    let text = screen(&mut state, 80, 24).join("\n");
+    for shown in [
+        "source      192.0.2.7",
+        "packets     1,234,570, 0 a second",
+        "dropped     1,234,570",
+        "last seen   2026-11-23T05:59:58.500Z, 2s ago",
+        "methods     REGISTER 3, OPTIONS 1,234,567",
+        "tools       sipvicious",
+        "behaviours  none",
+        "reasons     signature 1,234,570",
+        "ports       4 tried",
+    ] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    state.detail = Some(IpAddr::from([192, 0, 2, 99]));
+    let text = screen(&mut state, 80, 24).join("\n");
+    assert!(
+        text.contains("192.0.2.99") && text.contains("not remembered"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_asked_and_what_was_said_stand_above_the_keys() {
+    let mut state = state(snapshot());
+    state.dialogue = Dialogue::Confirm(List::Block, IpAddr::from([192, 0, 2, 7]));
+    let asked = screen(&mut state, 80, 24);
+    assert_eq!(asked[22], "Block 192.0.2.7 for 1h?");
+    assert_eq!(asked[23], "Enter block  e block for ever  Esc no");
+    state.dialogue = Dialogue::None;
+    state.message = Some(Message {
+        text: "error: there is no room\x1b[2J".to_owned(),
+        is_error: true,
+    });
+    let said = screen(&mut state, 80, 24);
+    assert_eq!(said[22], "error: there is no room\\u{1b}[2J");
+    state.is_paused = true;
+    assert!(screen(&mut state, 80, 24)[0].ends_with("PAUSED"));
+}
+
+#[test]
+fn names_that_would_do_something_to_the_terminal_are_written_out() {
+    let mut snapshot = snapshot();
+    let hostile = "x\x1b[31m\u{9b}\u{202e}\u{200b}";
+    let written = r"x\u{1b}[31m\u{9b}\u{202e}\u{200b}";
+    snapshot.tools[0].tool = hostile.to_owned();
+    snapshot.sources[0].tools = vec![hostile.to_owned()];
+    let mut state = state(snapshot);
+    state.page = Page::Tools;
+    let text = screen(&mut state, 80, 24).join("\n");
+    assert!(text.contains(written), "{text}");
+    state.page = Page::Sources;
+    let text = screen(&mut state, 200, 24).join("\n");
+    assert!(text.contains(written), "{text}");
+    state.detail = state.source();
+    let text = screen(&mut state, 80, 24).join("\n");
+    assert!(text.contains(written), "{text}");
+}
