@@ -136,6 +136,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     let mut follow = Follow::new()?;
     let manager = Manager::from_environment();
     let since = history::now();
+    let begun = kernel::monotonic_ns();
     let filter_options = &args.history.with(&args.filter);
     // Whoever asks for it wants to know that it cannot be.
     let configuration = args.filter.configuration()?;
@@ -184,7 +185,13 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         let mut verdicts = pin!(forward(logger));
         let mut gone = pin!(gone(instance));
         let end = {
-            let mut events = pin!(report(instance, &filter, &feed, events_file.as_deref()));
+            let mut events = pin!(report(
+                instance,
+                &filter,
+                begun,
+                &feed,
+                events_file.as_deref()
+            ));
             let mut given = pin!(give_events(instance, global, group, &feed));
             let mut told = pin!(tell(&manager, &filter));
             let mut watching = pin!(async {
@@ -386,20 +393,25 @@ async fn forward(logger: Option<Logger>) {
     future::pending().await
 }
 
-/// Hands out what the kernel reports, logs it or writes it to a file, for ever. What fails of it is no
-/// reason to stop filtering.
-async fn report(instance: &Instance, filter: &Filter, feed: &Feed, file: Option<&Path>) {
+/// Hands out what the kernel reports, and logs or writes to a file what was not before this process
+/// began (nanoseconds of the monotonic clock), for ever. What fails of it is no reason to stop filtering.
+async fn report(
+    instance: &Instance,
+    filter: &Filter,
+    begun: u64,
+    feed: &Feed,
+    file: Option<&Path>,
+) {
     let reported = async {
         let mut reports = Reports::open(instance)?;
-        // What happened before this process began.
-        let before = filter.last_reports()?;
-        let past = before.last().map_or(0, |report| report.at);
+        let mut before = filter.last_reports()?;
+        before.retain(|report| report.at < begun);
         for event in Event::in_words(filter, &before)? {
             feed.push(event);
         }
         loop {
             let mut reports = reports.next().await?;
-            reports.retain(|report| report.at > past);
+            reports.retain(|report| report.at >= begun);
             let events = Event::in_words(filter, &reports)?;
             log_events(&events, file);
             for event in events {

@@ -5,7 +5,6 @@
 //! gives the terminal back. Here they take turns: the maps are read at an interval, keys are taken as
 //! they come.
 
-mod escape;
 mod input;
 mod keys;
 mod listing;
@@ -17,14 +16,17 @@ mod terminal;
 
 use std::{
     io::{self, IsTerminal as _},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
 use crossterm::event::{self, Event};
+use sip_filter_common::abi::Address;
 
 use crate::{
     config::span::Span,
+    events,
     kernel::{Filter, Instance},
     output::Terminal,
     stats::Snapshot,
@@ -81,6 +83,7 @@ pub fn run(
             next = Instant::now() + interval;
         }
         if has_changed {
+            state.captured = state.detail.and_then(|source| captured(instance, source));
             screen.draw(|frame| pages::draw(frame, &mut state, palette))?;
             has_changed = false;
         }
@@ -114,6 +117,23 @@ fn read(instance: &Instance) -> Result<Snapshot> {
             instance.name()
         ),
     })
+}
+
+/// The packet of a source's last event, if there is one. The screen does without it where it cannot be
+/// read.
+fn captured(instance: &Instance, source: IpAddr) -> Option<events::Event> {
+    let filter = Filter::open(instance).ok()?;
+    let report = filter.last_report(&address(source)).ok()??;
+    events::Event::in_words(&filter, &[report]).ok()?.pop()
+}
+
+/// As the maps have it.
+fn address(source: IpAddr) -> Address {
+    let source = match source {
+        IpAddr::V4(source) => source.to_ipv6_mapped(),
+        IpAddr::V6(source) => source,
+    };
+    Address::from_octets(source.octets())
 }
 
 /// What is said of an order.

@@ -5,6 +5,7 @@ use std::{net::IpAddr, time::Instant};
 
 use crate::{
     config::span::Span,
+    events::Event,
     lists::List,
     stats::{Interface, Method, Port, Snapshot, Tool, Totals, WallTime},
 };
@@ -88,6 +89,8 @@ pub(super) struct State {
     pub(super) ports: Listing<Port>,
     /// The source whose page is shown in place of the list.
     pub(super) detail: Option<IpAddr>,
+    /// The packet of its last event.
+    pub(super) captured: Option<Event>,
     /// How many lines of that page are above the screen.
     pub(super) above: u16,
     pub(super) filter: String,
@@ -114,6 +117,7 @@ impl State {
             tools: Listing::default(),
             ports: Listing::default(),
             detail: None,
+            captured: None,
             above: 0,
             filter: String::new(),
             dialogue: Dialogue::None,

@@ -11,9 +11,13 @@ use ratatui::{
 
 use super::Palette;
 use crate::{
-    output::table::{text, thousands},
+    events::Event,
+    output::{
+        escape,
+        table::{text, thousands},
+    },
     stats::{Cell, WallTime},
-    top::{escape, live::Live, state::State},
+    top::{live::Live, state::State},
 };
 
 /// Columns of a line's name.
@@ -27,7 +31,7 @@ pub(super) fn draw(
     palette: Palette,
 ) {
     let lines = match state.live(source) {
-        Some(live) => lines(live, state.time, palette),
+        Some(live) => lines(live, state.captured.as_ref(), state.time, palette),
         None => vec![
             Line::styled(source.to_string(), Palette::BOLD),
             Line::raw("is not remembered any more: others have been seen later"),
@@ -40,7 +44,12 @@ pub(super) fn draw(
         .render(area, buffer);
 }
 
-fn lines(Live { source, rate }: &Live, now: WallTime, palette: Palette) -> Vec<Line<'static>> {
+fn lines(
+    Live { source, rate }: &Live,
+    captured: Option<&Event>,
+    now: WallTime,
+    palette: Palette,
+) -> Vec<Line<'static>> {
     let named = |name: &str, text: String, style| {
         let name = Span::styled(format!("{name:NAME$}"), Palette::BOLD);
         let text = escape::terminal(&text).into_owned();
@@ -65,7 +74,7 @@ fn lines(Live { source, rate }: &Live, now: WallTime, palette: Palette) -> Vec<L
         thousands(source.packets),
         thousands(*rate)
     );
-    vec![
+    let mut lines = vec![
         plain("source", source.source.to_string()),
         plain("packets", packets),
         number("bytes", source.bytes),
@@ -79,7 +88,16 @@ fn lines(Live { source, rate }: &Live, now: WallTime, palette: Palette) -> Vec<L
         plain("behaviours", or_none(&source.behaviours)),
         plain("reasons", counts(&source.reasons)),
         plain("ports", format!("{} tried", source.ports)),
-    ]
+    ];
+    if let Some(event) = captured {
+        let user_agent = event.user_agent.as_deref();
+        lines.extend([
+            plain("captured", moment(event.time)),
+            plain("start line", event.start_line.clone()),
+            plain("User-Agent", user_agent.unwrap_or("none").to_owned()),
+        ]);
+    }
+    lines
 }
 
 fn or_none(texts: &[impl AsRef<str>]) -> String {

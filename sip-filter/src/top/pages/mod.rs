@@ -15,10 +15,8 @@ use ratatui::{
     text::Line,
 };
 
-use crate::top::{
-    escape,
-    state::{Dialogue, Page, State},
-};
+use crate::output::escape;
+use crate::top::state::{Dialogue, Page, State};
 
 /// Lines of the foot.
 const FOOT: u16 = 2;

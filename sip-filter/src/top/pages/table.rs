@@ -5,10 +5,10 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{Palette, put, width};
 use crate::{
-    output::table::text,
+    output::{escape, table::text},
     stats::{Cell, Column, Row, WallTime},
     top::{
-        escape, keys,
+        keys,
         listing::{Listed, Listing},
     },
 };
