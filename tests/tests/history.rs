@@ -103,6 +103,27 @@ impl<'a> Kept<'a> {
             .sum()
     }
 
+    /// Sends so many of each: probes of a scanner to two ports, and keepalives of a phone; and waits
+    /// until the filter has counted them.
+    fn send(&self, link: &Link, times: usize) {
+        let counted = || self.filter.stats_under_load().totals.packets;
+        let before = counted();
+        let all = [
+            (SCANNER, 5060, SVMAP),
+            (SCANNER, 5070, SVMAP),
+            (PHONE, 5060, b"\r\n\r\n".as_slice()),
+        ];
+        for (from, port, payload) in all {
+            let socket = link.outside.udp_socket(from);
+            for _ in 0..times {
+                let sent = socket.send_to(payload, (SERVER, port));
+                sent.unwrap_or_else(|error| panic!("cannot send: {error}"));
+            }
+        }
+        let sent = (all.len() * times) as u64;
+        wait_until("what was sent is counted", || counted() == before + sent);
+    }
+
     /// Every unit has what the counters say.
     fn assert_agrees(&self, stats: &Stats) {
         let mut expected = BTreeMap::new();
@@ -162,21 +183,6 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Sends so many of each: probes of a scanner to two ports, and keepalives of a phone.
-fn send(link: &Link, times: usize) {
-    for (from, port, payload) in [
-        (SCANNER, 5060, SVMAP),
-        (SCANNER, 5070, SVMAP),
-        (PHONE, 5060, b"\r\n\r\n".as_slice()),
-    ] {
-        let socket = link.outside.udp_socket(from);
-        for _ in 0..times {
-            let sent = socket.send_to(payload, (SERVER, port));
-            sent.unwrap_or_else(|error| panic!("cannot send: {error}"));
-        }
-    }
-}
-
 /// Waits for something that another process does.
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + PATIENCE;
@@ -199,13 +205,13 @@ fn what_was_counted_is_kept_once_through_kills_restarts_and_new_counters() {
     let kept = Kept::new(&link);
     let filter = &kept.filter;
     let running = kept.run("--drop scanners");
-    send(&link, 10);
+    kept.send(&link, 10);
     wait_until("what was sent is kept", || kept.packets() == 30);
     running.kill();
     // What comes while nobody reads it is kept when somebody does.
-    send(&link, 5);
+    kept.send(&link, 5);
     let running = kept.run("--drop scanners --keep");
-    send(&link, 3);
+    kept.send(&link, 3);
     running.interrupt(PATIENCE).successful();
     let stats = filter.stats();
     assert_eq!(stats.totals.packets, 54);
@@ -214,10 +220,10 @@ fn what_was_counted_is_kept_once_through_kills_restarts_and_new_counters() {
     // What a reload does not change does not change the history.
     let running = kept.run("");
     filter.succeed("reload");
-    send(&link, 1);
+    kept.send(&link, 1);
     wait_until("what was sent is kept", || kept.packets() == 57);
     // A kill just after a send: whatever was read, nothing comes twice.
-    send(&link, 7);
+    kept.send(&link, 7);
     running.kill();
     let running = kept.run("--keep");
     running.interrupt(PATIENCE).successful();
@@ -227,9 +233,9 @@ fn what_was_counted_is_kept_once_through_kills_restarts_and_new_counters() {
     // New counters begin at nothing, and what they say is added; to the end of `run`.
     filter.detach();
     filter.attach("");
-    send(&link, 2);
+    kept.send(&link, 2);
     let running = kept.run("");
-    send(&link, 4);
+    kept.send(&link, 4);
     let finished = running.interrupt(PATIENCE).successful();
     assert_eq!(kept.packets(), 78 + 18, "{finished}");
 }
@@ -239,7 +245,7 @@ fn a_history_begins_when_it_is_asked_for() {
     let link = Link::new();
     let kept = Kept::new(&link);
     kept.filter.attach("");
-    send(&link, 10);
+    kept.send(&link, 10);
     // Not of these months.
     let running = kept.run("--keep");
     wait_until("it is there", || kept.file().exists());
@@ -249,7 +255,7 @@ fn a_history_begins_when_it_is_asked_for() {
         });
         read.is_ok_and(|rows: i64| rows == 1)
     });
-    send(&link, 2);
+    kept.send(&link, 2);
     running.interrupt(PATIENCE).successful();
     assert_eq!(kept.packets(), 6);
 }
@@ -263,13 +269,13 @@ fn a_reload_changes_what_is_kept_and_where() {
     let running = kept
         .filter
         .run(&format!("{option} --history-interval 200ms"));
-    send(&link, 2);
+    kept.send(&link, 2);
     assert!(!kept.file().exists());
     let file = kept.file().display().to_string();
     configuration.say(&format!("[history]\nfile = \"{file}\"\n"));
     kept.filter.succeed("reload");
     wait_until("the history begins", || kept.file().exists());
-    send(&link, 1);
+    kept.send(&link, 1);
     // What came since the filter was attached is of this time.
     wait_until("what was sent is kept", || kept.packets() == 9);
     let said = kept
@@ -282,7 +288,7 @@ fn a_reload_changes_what_is_kept_and_where() {
     wait_until("the other begins", || {
         kept.folder.path().join("h.sqlite-2").exists()
     });
-    send(&link, 1);
+    kept.send(&link, 1);
     running.interrupt(PATIENCE).successful();
     let export = |file: &str| {
         let line = format!("history export --unit month --format json --history {file}");
@@ -304,14 +310,14 @@ fn a_full_disk_stops_the_history_and_not_the_filter() {
     let link = Link::new();
     let kept = Kept::within(&link, Folder::with_room(400 << 10));
     let mut running = kept.run("--drop scanners --keep");
-    send(&link, 1);
+    kept.send(&link, 1);
     wait_until("what was sent is kept", || kept.packets() == 3);
     let filler = kept.folder.path().join("filler");
     // As much as there is room for.
     let _ = fs::write(&filler, vec![0; 1 << 20]);
-    send(&link, 10);
+    kept.send(&link, 10);
     running.wait_until("it is said", PATIENCE, |running| {
-        send(&link, 1);
+        kept.send(&link, 1);
         running
             .stderr()
             .contains("no history is kept until there is room")
@@ -335,7 +341,7 @@ fn a_damaged_file_is_set_aside_and_said() {
     let link = Link::new();
     let kept = Kept::new(&link);
     let running = kept.run("--keep");
-    send(&link, 5);
+    kept.send(&link, 5);
     running.interrupt(PATIENCE).successful();
     let whole = fs::read(kept.file()).unwrap_or_else(|error| panic!("{error}"));
     // From the second page on nothing makes sense any more.
@@ -356,7 +362,7 @@ fn a_damaged_file_is_set_aside_and_said() {
     let bytes = fs::read(kept.folder.path().join(aside));
     assert_eq!(bytes.unwrap_or_default(), damaged);
     running.wait_until("it has begun", PATIENCE, |_| {
-        send(&link, 1);
+        kept.send(&link, 1);
         kept.packets() > 0
     });
     running.interrupt(PATIENCE).successful();
@@ -378,7 +384,7 @@ fn a_newer_file_is_refused_and_stays_as_it_is_while_the_filter_runs() {
             .stderr()
             .contains("newer version of sip-filter (layout 99")
     });
-    send(&link, 1);
+    kept.send(&link, 1);
     let file = kept.file().display().to_string();
     for line in ["history export", "history import /dev/null"] {
         let refused = kept.filter.attempt(&format!("{line} --history {file}"));

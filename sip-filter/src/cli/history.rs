@@ -4,7 +4,7 @@
 use std::{
     fs::File,
     io::{self, BufReader, IsTerminal as _, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -213,7 +213,18 @@ impl Keeping {
     ) -> Option<Recorder> {
         let (state, name) = (global.state.clone(), instance.name().to_owned());
         let of_command_line = self.history.as_ref().map(|_| first.file.clone());
-        let settings = move || in_force(&state, &name, &first, of_command_line.as_ref());
+        let mut last = first;
+        let settings = move || {
+            // Of a filter that was detached nothing is known: what held until then still does.
+            if let Some(given) = Given::history(&state, &name) {
+                last = given;
+            }
+            // Another command may have changed all but what the command line says.
+            if let Some(file) = &of_command_line {
+                last.file.clone_from(file);
+            }
+            last.clone()
+        };
         let interval = self
             .history_interval
             .map_or(INTERVAL, |interval| Duration::from_nanos(interval.ns()));
@@ -226,20 +237,6 @@ impl Keeping {
             }
         }
     }
-}
-
-/// What is kept now. Another command may have changed all but what the command line says.
-fn in_force(
-    state: &Path,
-    instance: &str,
-    first: &History,
-    of_command_line: Option<&Set<Option<PathBuf>>>,
-) -> History {
-    let mut history = Given::history(state, instance).unwrap_or_else(|| first.clone());
-    if let Some(file) = of_command_line {
-        history.file = file.clone();
-    }
-    history
 }
 
 /// The moment, before anything is attached.

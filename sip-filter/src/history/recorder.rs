@@ -44,7 +44,7 @@ pub struct Recorder {
 }
 
 /// Says what is to be kept now.
-pub type Settings = Box<dyn Fn() -> History + Send>;
+pub type Settings = Box<dyn FnMut() -> History + Send>;
 
 impl Recorder {
     /// Begins: of counters that began at `since` or later, all is kept; of older ones, what comes from
