@@ -155,6 +155,8 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         policy,
         history,
     } = apply(filter_options, global, args.verbose, Before::Stays)?;
+    // Before there are threads, for capabilities are a thread's.
+    give_up_privileges(group);
     // What comes until the end is kept when this is dropped.
     let _history = args.history.start(instance, global, since, history);
     follow.applied(instance, mode)?;
@@ -172,7 +174,6 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
             log::info!("{}: attached in {} mode", interface.name, interface.mode);
         }
         log::info!("{}: {policy}", instance.name());
-        give_up_privileges(group);
         let feed = Feed::new();
         let serve =
             |bound: Bound| bound.serve(instance.clone(), global.state.clone(), feed.clone());
