@@ -64,6 +64,7 @@ fn wrong_usage_is_refused() {
         "no-such-verb",
         "stats --by colour",
         "stats --format csv",
+        "top --interval 10ms",
         "replay",
         "replay absent.pcap --engine gpu",
         "replay absent.pcap --mode skb",

@@ -140,6 +140,16 @@ fn wide_screens_have_every_column_and_any_size_is_drawn() {
 }
 
 #[test]
+fn the_column_sorted_by_is_shown_however_narrow_the_screen_is() {
+    let mut state = state(snapshot());
+    assert!(!screen(&mut state, 40, 24)[7].contains("First seen"));
+    state.sort_by('F');
+    assert!(screen(&mut state, 40, 24)[7].contains("First seen▼"));
+    state.sort_by('F');
+    assert!(screen(&mut state, 40, 24)[7].contains("First seen▲"));
+}
+
+#[test]
 fn the_other_pages_list_what_they_are_named_after() {
     let mut state = state(snapshot());
     for (page, header, first) in [
