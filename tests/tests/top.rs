@@ -11,6 +11,7 @@ use std::{
 
 use serde_json::Value;
 use sip_filter_tests::{
+    configuration::Configuration,
     messages,
     namespace::{Link, PHONE, SCANNER, SCANNER_IPV6, SERVER, SERVER_IPV6},
     sip_filter::{SipFilter, binary},
@@ -206,7 +207,8 @@ fn it_shows_what_stats_says_sorted_and_filtered_as_asked() {
 fn a_key_blocks_and_allows_a_source_and_asks_first() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);
-    filter.attach("");
+    let configuration = Configuration::new("[sizes]\nlists = 2\n");
+    filter.attach(&configuration.option());
     send(&link, &filter);
     let terminal = Tmux::new(80, 24);
     start(&terminal, &link, &filter);
@@ -251,6 +253,14 @@ fn a_key_blocks_and_allows_a_source_and_asks_first() {
         screen.contains("allow list: 1 added")
     });
     assert_eq!(listed("allow")[0]["address"], SCANNER_IPV6);
+
+    // For a third one there is no room, which is said, and nothing is changed.
+    terminal.press(&["Escape"]);
+    terminal.press(&["Down", "b", "Enter"]);
+    terminal.wait_for("why not", |screen| {
+        screen.contains("error: nothing was changed: 3 addresses are more than the 2")
+    });
+    assert_eq!(listed("block").len(), 2);
 
     // What is blocked is dropped from now on.
     let stats = send(&link, &filter);

@@ -1,7 +1,7 @@
 //! What people and programs read: tables, JSON, CSV, and the live table of `run`.
 //!
 //! Everything here turns a snapshot into text; nothing reads the kernel. [`print()`] is the
-//! one way to standard output.
+//! one way to standard output, but for the screen of [`top`](crate::top).
 
 pub mod csv;
 pub mod escape;
