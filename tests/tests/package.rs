@@ -423,7 +423,8 @@ fn the_service_restarts_without_a_gap_and_stops_whole() {
         system.succeed(&line).stdout.trim().to_owned()
     };
 
-    let units = "sip-filter.service sip-filter@edge.service";
+    let units = "sip-filter.service sip-filter@edge.service \
+                 sip-filter-pins.service sip-filter-pins@edge.service";
     let verified = system.succeed(&format!("systemd-analyze verify --man=no {units}"));
     assert_eq!(verified.stderr, "", "{verified}");
     system.configure();
@@ -483,6 +484,24 @@ fn the_service_restarts_without_a_gap_and_stops_whole() {
     unit("stop");
     system.assert_unfiltered();
     assert_eq!(shown("Result"), "success");
+
+    // Also while it waits to be started again, having failed.
+    unit("start");
+    system.write_configuration("drop = [\"scaners\"]");
+    unit("kill --signal=KILL");
+    let waits_until = |what: &str, holds: &dyn Fn() -> bool| {
+        let end = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < end, "{what}: {}", shown("SubState"));
+            thread::sleep(Duration::from_millis(100));
+        }
+    };
+    waits_until("it waits", &|| shown("SubState") == "auto-restart");
+    assert!(system.program().is_some(), "it is to go on until then");
+    unit("stop");
+    waits_until("it is taken off", &|| system.program().is_none());
+    waits_until("nothing is pinned", &|| system.bpffs.entries().is_empty());
+    system.write_configuration(&configured);
 
     // Another filter has its own file and its own pins.
     system.succeed("mv /etc/sip-filter/config.toml /etc/sip-filter/edge.toml");

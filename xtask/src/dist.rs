@@ -45,10 +45,14 @@ const CONFIGURATION: &str = "etc/sip-filter/config.toml";
 /// for is not known before somebody says so.
 const INTERFACES: [&str; 2] = ["\ninterfaces = [", "\n#interfaces = ["];
 
-/// What is of one filter in the unit, and what stands there in the template of all others.
-const OF_AN_INSTANCE: [[&str; 2]; 4] = [
+/// What is of one filter in both units, and what stands there in the templates of all others.
+const OF_AN_INSTANCE: [[&str; 2]; 2] = [
     ["filter default\n", "filter %i\n"],
     ["--name default", "--name %i"],
+];
+/// What else is in the service's.
+const OF_THE_SERVICE: [[&str; 2]; 3] = [
+    ["sip-filter-pins.service", "sip-filter-pins@%i.service"],
     [
         "--config /etc/sip-filter/config.toml",
         "--config /etc/sip-filter/%i.toml",
@@ -56,6 +60,17 @@ const OF_AN_INSTANCE: [[&str; 2]; 4] = [
     [
         "# The filter that /etc/sip-filter/config.toml describes.",
         "# The filter that /etc/sip-filter/INSTANCE.toml describes.",
+    ],
+];
+/// What else is in that of its pins.
+const OF_THE_PINS: [[&str; 2]; 2] = [
+    [
+        "filter of sip-filter.service",
+        "filter of sip-filter@.service",
+    ],
+    [
+        "is-failed sip-filter.service",
+        "is-failed sip-filter@%i.service",
     ],
 ];
 
@@ -295,19 +310,18 @@ impl<'a> Dist<'a> {
         Ok(share)
     }
 
-    /// The service, and the template for further filters.
-    fn units(&self) -> Result<[(&'static str, String); 2]> {
-        let unit = read(
-            &self
-                .workspace
-                .root()
-                .join(PACKAGING)
-                .join("sip-filter.service"),
-        )?;
-        let template = template(&unit)?;
+    /// The service with what belongs to it, and the templates for further filters.
+    fn units(&self) -> Result<[(&'static str, String); 4]> {
+        let packaging = self.workspace.root().join(PACKAGING);
+        let service = read(&packaging.join("sip-filter.service"))?;
+        let pins = read(&packaging.join("sip-filter-pins.service"))?;
+        let service_template = template(&service, &OF_THE_SERVICE)?;
+        let pins_template = template(&pins, &OF_THE_PINS)?;
         Ok([
-            ("sip-filter.service", unit),
-            ("sip-filter@.service", template),
+            ("sip-filter.service", service),
+            ("sip-filter@.service", service_template),
+            ("sip-filter-pins.service", pins),
+            ("sip-filter-pins@.service", pins_template),
         ])
     }
 
@@ -354,10 +368,11 @@ fn program(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target_of(&target, PROFILE).join("sip-filter"))
 }
 
-/// The unit for whatever instance.
-fn template(unit: &str) -> Result<String> {
+/// The unit for whatever instance; `own` is what it says of one that others do not.
+fn template(unit: &str, own: &[[&str; 2]]) -> Result<String> {
     OF_AN_INSTANCE
         .iter()
+        .chain(own)
         .try_fold(unit.to_owned(), |unit, [one, any]| {
             replaced(&unit, one, any)
         })
@@ -442,13 +457,22 @@ fn size(folder: &Path) -> Result<u64> {
 mod tests {
     use super::*;
 
-    const UNIT: &str = include_str!("../../sip-filter/packaging/sip-filter.service");
+    const SERVICE: &str = include_str!("../../sip-filter/packaging/sip-filter.service");
+    const PINS: &str = include_str!("../../sip-filter/packaging/sip-filter-pins.service");
 
     #[test]
-    fn nothing_in_the_template_is_of_one_filter() {
-        let template = template(UNIT).unwrap_or_else(|error| panic!("{error:#}"));
-        assert!(!template.contains("default"), "{template}");
-        assert!(!template.contains("config.toml"), "{template}");
-        assert_eq!(template.matches("--name %i").count(), 3, "{template}");
+    fn nothing_in_the_templates_is_of_one_filter() {
+        for (unit, own, commands) in [
+            (SERVICE, OF_THE_SERVICE.as_slice(), 3),
+            (PINS, &OF_THE_PINS, 1),
+        ] {
+            let template = template(unit, own).unwrap_or_else(|error| panic!("{error:#}"));
+            assert!(!template.contains("default"), "{template}");
+            assert!(!template.contains("config.toml"), "{template}");
+            assert!(!template.contains("sip-filter.service"), "{template}");
+            assert!(!template.contains("sip-filter-pins.service"), "{template}");
+            let names = template.matches("--name %i").count();
+            assert_eq!(names, commands, "{template}");
+        }
     }
 }
