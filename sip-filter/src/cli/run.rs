@@ -458,6 +458,9 @@ async fn give_events(instance: &Instance, global: &Global, group: Option<u32>, f
 async fn gone(instance: &Instance) {
     let told = async { PinsWatch::new(instance)?.gone().await };
     if let Err::<(), anyhow::Error>(error) = told.await {
+        if !instance.dir().exists() {
+            return;
+        }
         log::warn!("{error:#}; that the filter is detached is found out later");
         future::pending().await
     }
