@@ -3,7 +3,7 @@
 //!
 //! [`cli`] is one file a verb and calls into the rest. [`config`] turns what the operator
 //! wrote into what the kernel takes. [`lists`] keeps who may always call, and who may not. [`kernel`] loads, attaches, pins and reads the maps.
-//! [`events`] puts into words what the kernel reports.
+//! [`events`] puts into words what the kernel reports, and [`geoip`] knows where addresses are.
 //! [`history`] keeps what was counted over months, and [`report`] shows it.
 //! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders. [`capture`] reads
 //! files of packets, and [`replay`] runs them through the filter. [`top`] shows a running one on the
@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 pub mod events;
 pub mod explain;
+pub mod geoip;
 pub mod history;
 pub mod http;
 pub mod kernel;

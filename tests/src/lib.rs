@@ -23,6 +23,7 @@ pub mod hostile;
 pub mod http;
 pub mod kernel;
 pub mod messages;
+pub mod mmdb;
 pub mod mutation;
 pub mod namespace;
 pub mod offload;

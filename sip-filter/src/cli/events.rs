@@ -13,9 +13,10 @@ use anyhow::{Result, bail};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::Global;
+use super::{Global, geoip::GeoipOptions};
 use crate::{
     events::{Event, socket},
+    geoip::Databases,
     kernel::{Filter, Instance},
     output,
 };
@@ -55,15 +56,18 @@ pub(super) struct Args {
     /// Go on with what comes
     #[arg(short, long)]
     follow: bool,
+    #[command(flatten)]
+    geoip: GeoipOptions,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let instance = global.instance()?;
+    let databases = args.geoip.databases(global)?;
     let mut printer = Printer::default();
     loop {
         let goes_on = match socket::connect(&global.state, instance.name())? {
             Some(stream) => printer.of_run(stream, args.follow)?,
-            None => printer.of_kernel(&instance, &global.state, args.follow)?,
+            None => printer.of_kernel(&instance, &global.state, &databases, args.follow)?,
         };
         if !args.follow || !goes_on {
             return Ok(());
@@ -113,7 +117,13 @@ impl Printer {
     /// reads its reports. Whether there is anybody to print for.
     ///
     /// It takes nothing away from a `run`, which may begin at any moment.
-    fn of_kernel(&mut self, instance: &Instance, state: &Path, follow: bool) -> Result<bool> {
+    fn of_kernel(
+        &mut self,
+        instance: &Instance,
+        state: &Path,
+        databases: &Databases,
+        follow: bool,
+    ) -> Result<bool> {
         let filter = Filter::open(instance)?;
         let mut known = HashMap::new();
         loop {
@@ -123,7 +133,7 @@ impl Printer {
                 known.insert(it.source, (it.at, it.what)) != report
             });
             let mut lines = Vec::new();
-            for event in Event::in_words(&filter, &reports)? {
+            for event in Event::in_words(&filter, databases, &reports)? {
                 let line = serde_json::to_string(&event)?;
                 if self.is_new(&serde_json::from_str(&line)?) {
                     lines.push(line);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filter_options::FilterOptions;
 use crate::config::{
-    configuration::{History, Row, as_toml},
+    configuration::{Configuration, History, Row, as_toml},
     file,
 };
 
@@ -57,11 +57,16 @@ impl Given {
             .with_context(|| format!("{} was not written by this sip-filter", path.display()))
     }
 
-    /// What is kept of what this filter counts, if that is known.
-    pub(super) fn history(state: &Path, instance: &str) -> Option<History> {
+    /// What came of all that this filter was given, if that is known.
+    pub(super) fn configuration(state: &Path, instance: &str) -> Option<Configuration> {
         let given = Self::read(state, instance).ok().flatten()?;
         let (configuration, mistakes) = file::parse(&as_toml(&given.in_force), Path::new("/"));
-        mistakes.is_empty().then_some(configuration.history)
+        mistakes.is_empty().then_some(configuration)
+    }
+
+    /// What is kept of what this filter counts, if that is known.
+    pub(super) fn history(state: &Path, instance: &str) -> Option<History> {
+        Self::configuration(state, instance).map(|configuration| configuration.history)
     }
 
     /// Keeps it.

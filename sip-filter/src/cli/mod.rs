@@ -14,6 +14,7 @@ mod events;
 mod filter_options;
 mod follow;
 mod generate;
+mod geoip;
 mod given;
 mod history;
 mod hold;

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Global, complain, filter_options::PolicyOptions, listing::Listing};
 use crate::{
     capture::Capture,
+    geoip::Databases,
     kernel::{Load, TEST_RUN_LENGTHS},
     output::table::thousands,
     replay::{self, Engine as _, Host, Kernel, Replayed},
@@ -55,6 +56,10 @@ pub(super) struct Args {
     policy: PolicyOptions,
     #[command(flatten)]
     listing: Listing,
+    /// Say where sources are, from a database in the MaxMind DB format, as GeoLite2 Country, City and ASN
+    /// are; may be given several times
+    #[arg(long, value_name = "FILE")]
+    geoip: Vec<PathBuf>,
 }
 
 /// What runs the filter. Both count the same.
@@ -68,6 +73,7 @@ enum Engine {
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     args.listing.check()?;
+    let databases = Databases::open(&args.geoip)?;
     let ready = args.policy.ready()?;
     let load = ready.load(false);
     let file = args.file.display();
@@ -96,6 +102,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
             .into_owned(),
     };
     let mut snapshot = Snapshot::new(&name, Vec::new(), &counters, replayed.clock());
+    snapshot.locate(&databases);
     args.listing.print(&mut snapshot)?;
     match replayed.damage {
         None => Ok(()),

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{Global, Usage, history::Which};
+use super::{Global, Usage, geoip::GeoipOptions, history::Which};
 use crate::{
     config::keep::Keep,
     history::{
@@ -89,6 +89,8 @@ pub(super) struct Args {
     /// How to print it
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+    #[command(flatten)]
+    geoip: GeoipOptions,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
@@ -118,7 +120,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         addresses: args.addresses,
         top: args.top,
     };
-    let report = Report::read(&reader, &span, wanted, &zone)?;
+    let mut report = Report::read(&reader, &span, wanted, &zone)?;
+    report.locate(&args.geoip.databases(global)?);
     if let Some(path) = &args.html {
         let made = now.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string();
         let page = html::page(&report, &made)?;

@@ -6,6 +6,7 @@ use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -32,6 +33,7 @@ use super::{
 use crate::{
     access,
     events::{self, Event, Feed, socket::Socket},
+    geoip::Databases,
     http::Bound,
     kernel::{self, Attached, Filter, Instance, Logger, PinsWatch, Reports},
     output::{self, Terminal, live, table::thousands},
@@ -142,6 +144,12 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     let configuration = args.filter.configuration()?;
     let http = args.http.bind(configuration.http)?;
     let events_file = args.events.clone().or(configuration.events.value);
+    // That it is not known where a source is is no reason not to filter.
+    let databases = Databases::open(&configuration.geoip.value).unwrap_or_else(|error| {
+        log::warn!("{error:#}; nothing is said of where sources are");
+        Databases::default()
+    });
+    let databases = Arc::new(databases);
     let Applied {
         attached:
             Attached {
@@ -175,8 +183,15 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         }
         log::info!("{}: {policy}", instance.name());
         let feed = Feed::new();
-        let serve =
-            |bound: Bound| bound.serve(instance.clone(), global.state.clone(), feed.clone());
+        let serve = |bound: Bound| {
+            let state = global.state.clone();
+            bound.serve(
+                instance.clone(),
+                state,
+                feed.clone(),
+                Arc::clone(&databases),
+            )
+        };
         let http = http.map(serve).transpose()?;
         if let Some(http) = &http {
             log::info!("answering HTTP at http://{}/", http.address());
@@ -189,6 +204,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
             let mut events = pin!(report(
                 instance,
                 &filter,
+                &databases,
                 begun,
                 &feed,
                 events_file.as_deref()
@@ -399,6 +415,7 @@ async fn forward(logger: Option<Logger>) {
 async fn report(
     instance: &Instance,
     filter: &Filter,
+    databases: &Databases,
     begun: u64,
     feed: &Feed,
     file: Option<&Path>,
@@ -407,13 +424,13 @@ async fn report(
         let mut reports = Reports::open(instance)?;
         let mut before = filter.last_reports()?;
         before.retain(|report| report.at < begun);
-        for event in Event::in_words(filter, &before)? {
+        for event in Event::in_words(filter, databases, &before)? {
             feed.push(event);
         }
         loop {
             let mut reports = reports.next().await?;
             reports.retain(|report| report.at >= begun);
-            let events = Event::in_words(filter, &reports)?;
+            let events = Event::in_words(filter, databases, &reports)?;
             log_events(&events, file);
             for event in events {
                 feed.push(event);

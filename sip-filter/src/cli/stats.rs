@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Global, listing::Listing};
+use super::{Global, geoip::GeoipOptions, listing::Listing};
 use crate::{kernel::Filter, stats::Snapshot};
 
 /// Show what was counted so far
@@ -29,11 +29,14 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     listing: Listing,
+    #[command(flatten)]
+    geoip: GeoipOptions,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     args.listing.check()?;
     let instance = global.instance()?;
     let mut snapshot = Snapshot::read(&instance, &Filter::open(&instance)?)?;
+    snapshot.locate(&args.geoip.databases(global)?);
     args.listing.print(&mut snapshot)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Global, lists};
+use super::{Global, geoip::GeoipOptions, lists};
 use crate::{
     config::span::Span,
     top::{self, Order},
@@ -39,14 +39,22 @@ pub(super) struct Args {
     /// How often to read the counters, as in 500ms, 1s or 1m
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     interval: Span,
+    #[command(flatten)]
+    geoip: GeoipOptions,
 }
 
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     let instance = global.instance()?;
-    top::run(&instance, args.interval, &mut |order: &Order| {
-        let Order { list, source, ttl } = *order;
-        lists::add_one(global, list, source.into(), ttl, REASON)
-    })
+    let databases = args.geoip.databases(global)?;
+    top::run(
+        &instance,
+        &databases,
+        args.interval,
+        &mut |order: &Order| {
+            let Order { list, source, ttl } = *order;
+            lists::add_one(global, list, source.into(), ttl, REASON)
+        },
+    )
 }
 
 fn interval(text: &str) -> Result<Span> {

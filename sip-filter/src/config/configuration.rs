@@ -304,6 +304,8 @@ pub struct Configuration {
     pub drop: Set<DropList>,
     /// Files of signatures, before the built-in ones.
     pub signatures: Set<Vec<PathBuf>>,
+    /// Databases that know where sources are.
+    pub geoip: Set<Vec<PathBuf>>,
     /// The file that `run` writes events to.
     pub events: Set<Option<PathBuf>>,
     /// For how many there is room.
@@ -332,6 +334,7 @@ impl Default for Configuration {
             ports: Set::default(Ports::usual()),
             drop: Set::default(DropList::default()),
             signatures: Set::default(Vec::new()),
+            geoip: Set::default(Vec::new()),
             events: Set::default(None),
             sizes: Sizes {
                 sources: Set::default(abi::DEFAULT_SOURCES),
@@ -424,6 +427,7 @@ impl Configuration {
         rows.add("", "ports", &self.ports, text);
         rows.add("", "drop", &self.drop, |drop| texts(drop.names()));
         rows.add("", "signatures", &self.signatures, |files| paths(files));
+        rows.add("", "geoip", &self.geoip, |files| paths(files));
         if let Some(file) = &self.events.value {
             rows.add("", "events", &self.events, |_| text(&file.display()));
         }

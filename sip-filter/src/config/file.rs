@@ -37,6 +37,7 @@ use super::{
     span::Span,
 };
 use crate::{
+    geoip::Databases,
     lists::{self, List},
     output::table::thousands,
 };
@@ -69,7 +70,7 @@ const MAX_NAMED: u32 = 100_000;
 /// The most packets after which a source is blocked.
 const MAX_OFFENCES: u32 = 1_000_000;
 
-const ROOT: [&str; 14] = [
+const ROOT: [&str; 15] = [
     "interfaces",
     "mode",
     "group",
@@ -77,6 +78,7 @@ const ROOT: [&str; 14] = [
     "drop",
     "signatures",
     "events",
+    "geoip",
     SIZES,
     LISTS,
     LIMIT,
@@ -219,6 +221,10 @@ fn unusable_files(configuration: &Configuration, path: &Path) -> Vec<Mistake> {
             }
         }
     }
+    let geoip = &configuration.geoip;
+    if let Err(error) = Databases::open(&geoip.value) {
+        wrong(geoip.origin, format!("`geoip`: {error:#}"));
+    }
     mistakes
 }
 
@@ -306,6 +312,7 @@ impl<'a> Reader<'a> {
             };
         }
         self.files(root, "signatures", &mut into.signatures);
+        self.files(root, "geoip", &mut into.geoip);
         self.file(
             root,
             "events",

@@ -23,6 +23,7 @@ use sip_filter_common::{
 
 use crate::{
     config::signatures::tool_name,
+    geoip::{Databases, Location},
     kernel::Filter,
     stats::{Clock, WallTime},
 };
@@ -43,6 +44,9 @@ pub struct Event {
     pub what: What,
     /// Who sent the packet.
     pub source: IpAddr,
+    /// Where that is, as far as it is known.
+    #[serde(flatten)]
+    pub location: Location,
     /// To whom.
     pub destination: IpAddr,
     /// The destination port.
@@ -85,14 +89,17 @@ impl Event {
     pub fn of(
         report: &abi::Event,
         clock: Clock,
+        databases: &Databases,
         tool: impl Fn(usize) -> Option<String>,
     ) -> Vec<Self> {
         let facts = report.facts;
         let bytes = text::bytes(report);
+        let source = address(report.source);
         let event = |what| Self {
             time: clock.at(report.at),
             what,
-            source: address(report.source),
+            source,
+            location: databases.locate(source),
             destination: address(report.destination),
             port: facts.port(),
             method: MessageClass::ALL
@@ -128,11 +135,17 @@ impl Event {
     /// # Errors
     ///
     /// When the tools' names cannot be read.
-    pub fn in_words(filter: &Filter, reports: &[abi::Event]) -> Result<Vec<Self>> {
+    pub fn in_words(
+        filter: &Filter,
+        databases: &Databases,
+        reports: &[abi::Event],
+    ) -> Result<Vec<Self>> {
         let tools = filter.tools()?;
         let tool = |number: usize| tool_name(tools.get(number)?).map(str::to_owned);
         let clock = Clock::now();
-        let events = reports.iter().flat_map(|it| Self::of(it, clock, tool));
+        let events = reports
+            .iter()
+            .flat_map(|it| Self::of(it, clock, databases, tool));
         Ok(events.collect())
     }
 
@@ -145,7 +158,7 @@ impl Event {
 /// A line for the log.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = self.source;
+        let source = Named(self);
         match self.what {
             What::Tool => {
                 let tool = self.tool.as_deref().unwrap_or("a tool");
@@ -162,6 +175,21 @@ impl fmt::Display for Event {
             write!(f, "; User-Agent: {user_agent}")?;
         }
         Ok(())
+    }
+}
+
+/// A source with where it is: `192.0.2.66 (NL, AS64500 Example)`.
+struct Named<'a>(&'a Event);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Event {
+            source, location, ..
+        } = self.0;
+        match location.to_string() {
+            known if known.is_empty() => write!(f, "{source}"),
+            known => write!(f, "{source} ({known})"),
+        }
     }
 }
 
@@ -203,7 +231,7 @@ mod tests {
     fn lines(report: &abi::Event) -> Vec<String> {
         let clock = Clock::new(WallTime::from_ns(10_000_000_000), 6_000_000_000);
         let tool = |number| (number == 7).then(|| "sipvicious".to_owned());
-        let events = Event::of(report, clock, tool);
+        let events = Event::of(report, clock, &Databases::default(), tool);
         events.iter().map(ToString::to_string).collect()
     }
 
@@ -229,7 +257,7 @@ mod tests {
     fn an_event_is_one_flat_object() {
         let clock = Clock::new(WallTime::from_ns(10_000_000_000), 6_000_000_000);
         let reported = report(abi::Event::UNBLOCKED, 0, b"OPTIONS sip:x SIP/2.0\r\n\r\n");
-        let events = Event::of(&reported, clock, |_| None);
+        let events = Event::of(&reported, clock, &Databases::default(), |_| None);
         assert_eq!(
             serde_json::to_value(&events[0]).unwrap(),
             serde_json::json!({

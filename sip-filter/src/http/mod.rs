@@ -28,7 +28,7 @@ use auth::Guard;
 use readings::Readings;
 use tokio::runtime;
 
-use crate::{config::listen::Listen, events::Feed, kernel::Instance};
+use crate::{config::listen::Listen, events::Feed, geoip::Databases, kernel::Instance};
 
 /// The names of interfaces that the filter is to be on and is not, because they are gone.
 #[derive(Clone, Debug, Default)]
@@ -80,14 +80,26 @@ impl Bound {
     }
 
     /// Answers from now on, until the process ends, of this instance and its events; what is kept of it
-    /// lies in the `state` folder.
+    /// lies in the `state` folder, and the databases know where sources are.
     ///
     /// # Errors
     ///
     /// When there can be no further thread.
-    pub fn serve(self, instance: Instance, state: PathBuf, events: Feed) -> Result<Server> {
+    pub fn serve(
+        self,
+        instance: Instance,
+        state: PathBuf,
+        events: Feed,
+        databases: Arc<Databases>,
+    ) -> Result<Server> {
         let missing = Missing::default();
-        let readings = Arc::new(Readings::new(instance, state, missing.clone(), events));
+        let readings = Arc::new(Readings::new(
+            instance,
+            state,
+            missing.clone(),
+            events,
+            databases,
+        ));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             // One reads the maps, and whoever wants them waits for the same reading.

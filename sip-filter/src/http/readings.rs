@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     events::{Event, Feed},
+    geoip::Databases,
     kernel::{self, AttachedMode, Filter, Instance},
     output::json,
     stats::{Condition, Snapshot, Status},
@@ -152,6 +153,7 @@ pub(super) struct Readings {
     state: PathBuf,
     missing: Missing,
     events: Feed,
+    databases: Arc<Databases>,
     counted: Arc<Last<Counted>>,
     in_force: Arc<Last<InForce>>,
     health: Arc<Last<Result<String, String>>>,
@@ -160,12 +162,19 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    pub(super) fn new(instance: Instance, state: PathBuf, missing: Missing, events: Feed) -> Self {
+    pub(super) fn new(
+        instance: Instance,
+        state: PathBuf,
+        missing: Missing,
+        events: Feed,
+        databases: Arc<Databases>,
+    ) -> Self {
         Self {
             instance,
             state,
             missing,
             events,
+            databases,
             counted: Last::new(),
             in_force: Last::new(),
             health: Last::new(),
@@ -177,9 +186,12 @@ impl Readings {
     /// Everything counted.
     pub(super) async fn counted(&self) -> Read<Counted> {
         let instance = self.instance.clone();
+        let databases = Arc::clone(&self.databases);
         let read = move || {
+            let mut snapshot = Snapshot::read(&instance, &Filter::open(&instance)?)?;
+            snapshot.locate(&databases);
             Ok(Counted {
-                snapshot: Snapshot::read(&instance, &Filter::open(&instance)?)?,
+                snapshot,
                 document: OnceLock::new(),
             })
         };

@@ -226,14 +226,22 @@ pub fn tables(report: &Report) -> Vec<Table> {
             ..
         } = it.counts;
         let numbers = [packets, scanner, dropped, would_drop].map(thousands);
-        [it.source.to_string()].into_iter().chain(numbers).collect()
+        let texts = [it.source.to_string(), it.location.to_string()];
+        texts.into_iter().chain(numbers).collect()
     });
     let sources = Table {
         title: "Sources".to_owned(),
         note: "Of whole days, the sources that sent most. An address of UDP can be forged."
             .to_owned(),
-        head: vec!["source", "packets", "of tools", "dropped", "would drop"],
-        texts: 1,
+        head: vec![
+            "source",
+            "where",
+            "packets",
+            "of tools",
+            "dropped",
+            "would drop",
+        ],
+        texts: 2,
         rows: sources.collect(),
     };
     let reasons = report.reasons.iter().map(|it| {

@@ -16,10 +16,13 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::span::{Span, written};
-use crate::history::{
-    By, Counts, OTHER,
-    period::{Period, Unit},
-    read::{Kept, Reader},
+use crate::{
+    geoip::{Databases, Location},
+    history::{
+        By, Counts, OTHER,
+        period::{Period, Unit},
+        read::{Kept, Reader},
+    },
 };
 
 /// How many ports the bulletin's table names.
@@ -126,6 +129,9 @@ pub struct PortShare {
 pub struct Source {
     /// Its address.
     pub source: IpAddr,
+    /// Where it is, as far as that is known.
+    #[serde(flatten)]
+    pub location: Location,
     /// How much.
     #[serde(flatten)]
     pub counts: Counts,
@@ -143,6 +149,13 @@ pub struct YearBefore {
 }
 
 impl Report {
+    /// Has the sources say where they are, as far as the databases know today.
+    pub fn locate(&mut self, databases: &Databases) {
+        for source in &mut self.sources {
+            source.location = databases.locate(source.source);
+        }
+    }
+
     /// Reads what the report says.
     ///
     /// # Errors
@@ -217,7 +230,11 @@ impl Report {
         let kinds = kinds(&tools);
         tools.truncate(wanted.top);
         let mut sources: Vec<_> = (reader.sources(span.days.clone())?.into_iter())
-            .map(|(source, counts)| Source { source, counts })
+            .map(|(source, counts)| Source {
+                source,
+                location: Location::default(),
+                counts,
+            })
             .collect();
         sources.sort_unstable_by_key(|it| (Reverse(it.counts.packets), it.source));
         sources.truncate(wanted.top);

@@ -33,7 +33,11 @@ pub use reason::{ByBehaviour, ByReason};
 pub use row::{Cell, Column, PACKETS, Row, check_column, sort};
 pub use status::{ListsInForce, Status};
 
-use crate::{config::signatures::tool_name, kernel};
+use crate::{
+    config::signatures::tool_name,
+    geoip::{Databases, Location},
+    kernel,
+};
 
 /// One section of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -209,6 +213,9 @@ pub struct Source {
     pub first_seen: WallTime,
     /// When its last packet arrived.
     pub last_seen: WallTime,
+    /// Where it is, as far as that was asked.
+    #[serde(flatten)]
+    pub location: Location,
 }
 
 /// What was counted: the values of the program's maps, summed over CPUs, or the like of them.
@@ -291,6 +298,16 @@ impl Snapshot {
         // After the maps, so that nothing was seen later than now.
         let clock = Clock::now();
         Ok(Self::new(instance.name(), interfaces, &counters, clock))
+    }
+
+    /// Has the sources say where they are, as far as the databases know.
+    pub fn locate(&mut self, databases: &Databases) {
+        if databases.is_empty() {
+            return;
+        }
+        for source in &mut self.sources {
+            source.location = databases.locate(source.source);
+        }
     }
 
     /// What the values mean, at the moment that `clock` shows.
@@ -492,6 +509,7 @@ impl Source {
             ports: count.ports.iter().map(|tried| u32::from(*tried != 0)).sum(),
             first_seen: clock.at(count.first_seen),
             last_seen: clock.at(count.last_seen),
+            location: Location::default(),
         }
     }
 }

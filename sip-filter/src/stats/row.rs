@@ -229,6 +229,24 @@ impl Row for Source {
             rank: 5,
             cell: |row| Cell::Time(row.last_seen),
         },
+        Column {
+            name: "country",
+            rank: 3,
+            cell: |row| Cell::Text(row.location.country.clone().unwrap_or_default()),
+        },
+        Column {
+            name: "asn",
+            rank: 10,
+            cell: |row| match row.location.asn {
+                Some(number) => Cell::Identifier(u64::from(number)),
+                None => Cell::Text(String::new()),
+            },
+        },
+        Column {
+            name: "as_name",
+            rank: 11,
+            cell: |row| Cell::Text(row.location.as_name.clone().unwrap_or_default()),
+        },
     ];
 }
 

@@ -55,6 +55,11 @@ impl Row for Live {
             cell: |row| Cell::List(row.source.tools.clone()),
         },
         Column {
+            name: "country",
+            rank: 6,
+            cell: |row| Cell::Text(row.source.location.country.clone().unwrap_or_default()),
+        },
+        Column {
             name: "behaviours",
             rank: 7,
             cell: |row| {

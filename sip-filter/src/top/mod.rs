@@ -27,6 +27,7 @@ use sip_filter_common::abi::Address;
 use crate::{
     config::span::Span,
     events,
+    geoip::Databases,
     kernel::{Filter, Instance},
     output::Terminal,
     stats::Snapshot,
@@ -44,7 +45,7 @@ const STEP: Duration = Duration::from_millis(200);
 
 const UNREADABLE: &str = "the terminal cannot be read";
 
-/// Shows the filter until a key or a signal ends it. `list` puts a source into a list, and gives what
+/// Shows the filter until a key or a signal ends it, with where its sources are. `list` puts a source into a list, and gives what
 /// there is to say of it.
 ///
 /// # Errors
@@ -53,6 +54,7 @@ const UNREADABLE: &str = "the terminal cannot be read";
 /// before then.
 pub fn run(
     instance: &Instance,
+    databases: &Databases,
     interval: Span,
     list: &mut dyn FnMut(&Order) -> Result<String>,
 ) -> Result<()> {
@@ -62,7 +64,8 @@ pub fn run(
              `sip-filter stats` prints the same counters anywhere"
         );
     }
-    let snapshot = Snapshot::read(instance, &Filter::open(instance)?)?;
+    let mut snapshot = Snapshot::read(instance, &Filter::open(instance)?)?;
+    snapshot.locate(databases);
     let mut state = State::new(interval, snapshot, Instant::now());
     let palette = Palette {
         colour: Terminal::stdout().colour,
@@ -75,7 +78,8 @@ pub fn run(
     while !end.is_asked() {
         if Instant::now() >= next {
             if !state.is_paused {
-                let snapshot = read(instance)?;
+                let mut snapshot = read(instance)?;
+                snapshot.locate(databases);
                 state.take(snapshot, Instant::now());
                 has_changed = true;
             }
@@ -83,7 +87,9 @@ pub fn run(
             next = Instant::now() + interval;
         }
         if has_changed {
-            state.captured = state.detail.and_then(|source| captured(instance, source));
+            state.captured = state
+                .detail
+                .and_then(|source| captured(instance, databases, source));
             screen.draw(|frame| pages::draw(frame, &mut state, palette))?;
             has_changed = false;
         }
@@ -121,10 +127,12 @@ fn read(instance: &Instance) -> Result<Snapshot> {
 
 /// The packet of a source's last event, if there is one. The screen does without it where it cannot be
 /// read.
-fn captured(instance: &Instance, source: IpAddr) -> Option<events::Event> {
+fn captured(instance: &Instance, databases: &Databases, source: IpAddr) -> Option<events::Event> {
     let filter = Filter::open(instance).ok()?;
     let report = filter.last_report(&address(source)).ok()??;
-    events::Event::in_words(&filter, &[report]).ok()?.pop()
+    events::Event::in_words(&filter, databases, &[report])
+        .ok()?
+        .pop()
 }
 
 /// As the maps have it.

@@ -89,6 +89,10 @@ fn lines(
         plain("reasons", counts(&source.reasons)),
         plain("ports", format!("{} tried", source.ports)),
     ];
+    let location = source.location.to_string();
+    if !location.is_empty() {
+        lines.insert(1, plain("location", location));
+    }
     if let Some(event) = captured {
         let user_agent = event.user_agent.as_deref();
         lines.extend([

@@ -1,0 +1,117 @@
+//! Country and autonomous system of addresses, from databases that the operator has: files in the MaxMind
+//! DB format (its specification, version 2.0), as GeoLite2 Country, City and ASN are. Without one nothing is
+//! known, and nobody is asked.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow};
+use maxminddb::{Mmap, Reader};
+use serde::{Deserialize, Serialize};
+
+use crate::output::escape;
+
+/// What is known of an address. Text is harmless wherever it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Location {
+    /// The country, in two letters (ISO 3166-1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// The number of the autonomous system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// Whose that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_name: Option<String>,
+}
+
+/// `NL, AS64500 Example`, or as much of it as is known.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let system = self.asn.map(|number| format!("AS{number}"));
+        let system = [system.as_deref(), self.as_name.as_deref()];
+        let system = system.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let parts = [self.country.as_deref().unwrap_or_default(), &system];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        f.write_str(&parts.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Databases, asked in their order.
+#[derive(Default)]
+pub struct Databases(Vec<Reader<Mmap>>);
+
+/// What is read of a record; others have more, or less.
+#[derive(Deserialize)]
+struct Record<'a> {
+    #[serde(borrow)]
+    country: Option<Country<'a>>,
+    /// Where an address is used elsewhere than it was given to, or nowhere.
+    #[serde(borrow)]
+    registered_country: Option<Country<'a>>,
+    autonomous_system_number: Option<u32>,
+    autonomous_system_organization: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Country<'a> {
+    iso_code: Option<&'a str>,
+}
+
+impl Databases {
+    /// Opens them. A file that is replaced by another one, as geoipupdate does, stays the old one here.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read, or is something else.
+    pub fn open(files: &[PathBuf]) -> Result<Self> {
+        let readers = files.iter().map(|file| open(file));
+        Ok(Self(readers.collect::<Result<_>>()?))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What they know of an address; of each thing, what the first one says that knows it.
+    pub fn locate(&self, address: IpAddr) -> Location {
+        let mut location = Location::default();
+        for reader in &self.0 {
+            // A damaged record is as good as none.
+            let found = reader.lookup(address).and_then(|found| found.decode());
+            let Ok(Some(record)) = found else {
+                continue;
+            };
+            let Record {
+                country,
+                registered_country,
+                autonomous_system_number,
+                autonomous_system_organization,
+            } = record;
+            let code = [country, registered_country].into_iter().flatten();
+            let code = code.filter_map(|country| country.iso_code).next();
+            let text = |text: &str| escape::terminal(text).into_owned();
+            location.country = location.country.or_else(|| code.map(text));
+            location.asn = location.asn.or(autonomous_system_number);
+            let name = autonomous_system_organization;
+            location.as_name = location.as_name.or_else(|| name.map(text));
+        }
+        location
+    }
+}
+
+fn open(file: &Path) -> Result<Reader<Mmap>> {
+    // SAFETY: whoever changes such a file puts another one in its place; one that is cut off in place
+    // ends the process, as it would end any that maps it.
+    let reader = unsafe { Reader::open_mmap(file) };
+    reader.map_err(|error| anyhow!(error)).with_context(|| {
+        format!(
+            "{} is no database in the MaxMind DB format that can be read",
+            file.display()
+        )
+    })
+}
