@@ -68,20 +68,39 @@ fn sources_are_somewhere_where_there_are_databases() {
     let stats = parsed(&filter.succeed(&format!("stats --format json {options}")));
     let known = ["NL".into(), 64_500.into(), SHOWN.into()];
     assert_eq!(place(&stats, SCANNER), known);
-    assert_eq!(place(&stats, PHONE), ["JP".into(), Value::Null, Value::Null]);
+    assert_eq!(
+        place(&stats, PHONE),
+        ["JP".into(), Value::Null, Value::Null]
+    );
     let table = filter.succeed(&format!("stats --by source --sort country {options}"));
-    let at = |word: &str| table.find(word).unwrap_or_else(|| panic!("no {word}: {table}"));
+    let at = |word: &str| {
+        table
+            .find(word)
+            .unwrap_or_else(|| panic!("no {word}: {table}"))
+    };
     assert!(at("JP") < at("NL"), "{table}");
     let csv = filter.succeed(&format!("stats --by source --format csv {options}"));
-    assert!(csv.lines().any(|line| line.ends_with(&format!(",NL,64500,{SHOWN}"))), "{csv}");
+    assert!(
+        csv.lines()
+            .any(|line| line.ends_with(&format!(",NL,64500,{SHOWN}"))),
+        "{csv}"
+    );
 
     let event = filter.succeed(&format!("events {options}"));
     let event = parsed(&event);
-    assert_eq!(["country", "asn"].map(|key| &event[key]), [&known[0], &known[1]]);
+    assert_eq!(
+        ["country", "asn"].map(|key| &event[key]),
+        [&known[0], &known[1]]
+    );
 
     let refused = filter.attempt("stats --geoip /etc/hostname");
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stderr.contains("no database in the MaxMind DB format"), "{refused}");
+    assert!(
+        refused
+            .stderr
+            .contains("no database in the MaxMind DB format"),
+        "{refused}"
+    );
 }
 
 #[test]

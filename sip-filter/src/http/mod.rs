@@ -9,6 +9,7 @@ mod api;
 mod auth;
 mod crowd;
 mod exposition;
+mod memory;
 mod metrics;
 mod page;
 mod readings;
@@ -92,6 +93,7 @@ impl Bound {
         events: Feed,
         databases: Arc<Databases>,
     ) -> Result<Server> {
+        memory::keep_no_large_pieces();
         let missing = Missing::default();
         let readings = Arc::new(Readings::new(
             instance,

@@ -16,7 +16,7 @@ use sip_filter_common::abi::PortSet;
 use tokio::{sync::Mutex, task};
 
 use super::{
-    Missing,
+    Missing, memory,
     series::{Sample, Series},
 };
 use crate::{
@@ -135,15 +135,15 @@ impl<T: Send + Sync + 'static> Last<T> {
         reading.unwrap_or_else(|error| Err(Arc::new(anyhow!("the filter cannot be read: {error}"))))
     }
 
-    /// Gives the memory of one that is too old back, unless somebody is reading.
-    fn forget(&self) {
-        if let Ok(mut last) = self.0.try_lock()
-            && last
-                .as_ref()
-                .is_some_and(|(at, _)| at.elapsed() >= FRESH_FOR)
-        {
-            *last = None;
-        }
+    /// Forgets one that is too old, unless somebody is reading; whether there was one.
+    fn forget(&self) -> bool {
+        let Ok(mut last) = self.0.try_lock() else {
+            return false;
+        };
+        let is_old = last
+            .as_ref()
+            .is_some_and(|(at, _)| at.elapsed() >= FRESH_FOR);
+        is_old && last.take().is_some()
     }
 }
 
@@ -243,8 +243,9 @@ impl Readings {
 
     /// Takes a sample for the pictures, and gives back what nobody asks for any more.
     pub(super) async fn sample(&self) {
-        self.counted.forget();
-        self.in_force.forget();
+        if self.counted.forget() | self.in_force.forget() {
+            memory::give_small_pieces_back();
+        }
         // A filter that is not there has counted nothing.
         if let Ok(sample) = self.now().await {
             self.series.lock().await.add((*sample).clone());
