@@ -7,8 +7,8 @@ use sip_filter_tests::{
     browser::{self, Page},
     configuration::Configuration,
     http::Client,
-    messages::{CRLF_CRLF, INVITE, SVMAP},
-    namespace::{Link, PHONE, SCANNER, SERVER},
+    messages::{CRLF_CRLF, INVITE, SIPSAK, SVMAP},
+    namespace::{Link, PHONE, SCANNER, SCANNER_IPV6, SERVER, SERVER_IPV6},
     sip_filter::SipFilter,
 };
 
@@ -55,19 +55,27 @@ fn the_page_shows_what_stats_shows_and_runs_nothing_that_was_sent() {
     let running = filter.run(&options);
     let client = Client::new(&link.server, HERE);
     client.wait();
-    for (from, port, messages) in [
-        (SCANNER, 5060, [SVMAP, SVMAP, FROM_HOSTILE].as_slice()),
-        (SCANNER, 5070, &[SVMAP]),
-        (PHONE, 5060, &[INVITE, CRLF_CRLF]),
-    ] {
+    let send = |from: &str, to: &str, port: u16, messages: &[&[u8]]| {
         let socket = link.outside.udp_socket(from);
         for message in messages {
-            let sent = socket.send_to(message, (SERVER, port));
+            let sent = socket.send_to(message, (to, port));
             assert!(sent.is_ok(), "{sent:?}");
         }
-    }
-    client.wait_until("the pictures have it", || {
-        client.get("/api/v1/series").body.contains("\"packets\":6")
+    };
+    // Of what happens before `run` reads events, the last one of each source is known.
+    send(SCANNER_IPV6, SERVER_IPV6, 5060, &[SIPSAK]);
+    client.wait_until("events are read", || {
+        client.get("/api/v1/events").body.contains("sipsak")
+    });
+    send(SCANNER, SERVER, 5060, &[SVMAP, SVMAP, FROM_HOSTILE]);
+    send(SCANNER, SERVER, 5070, &[SVMAP]);
+    send(PHONE, SERVER, 5060, &[INVITE, CRLF_CRLF]);
+    client.wait_until("the pictures have it, and the list of events", || {
+        let series = client.get("/api/v1/series").json();
+        let points = series["points"].as_array().into_iter().flatten();
+        let packets = points.filter_map(|point| point["packets"].as_u64());
+        let events = client.get("/api/v1/events").json();
+        packets.sum::<u64>() == 7 && events["events"].as_array().map(Vec::len) == Some(3)
     });
     let stats = filter.stats();
     assert_eq!(stats.totals.scanner, 4, "{stats:?}");
