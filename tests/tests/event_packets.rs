@@ -5,6 +5,7 @@
 use sip_filter::{
     config::configuration::{Action, Configuration},
     events::{Event, What},
+    geoip::Databases,
 };
 use sip_filter_common::{abi, rules::Rules};
 use sip_filter_tests::{
@@ -29,7 +30,7 @@ fn reports(program: &Program) -> Vec<abi::Event> {
 }
 
 fn events(program: &Program) -> Vec<Event> {
-    let events = Event::in_words(program.filter(), &reports(program));
+    let events = Event::in_words(program.filter(), &Databases::default(), &reports(program));
     events.unwrap_or_else(|error| panic!("{error:#}"))
 }
 

@@ -66,7 +66,7 @@ fn sources_are_somewhere_where_there_are_databases() {
 
     let options = format!("--geoip {} --geoip {}", country.display(), system.display());
     let stats = parsed(&filter.succeed(&format!("stats --format json {options}")));
-    let known = ["NL".into(), 64_500.into(), SHOWN.into()];
+    let known: [Value; 3] = ["NL".into(), 64_500.into(), SHOWN.into()];
     assert_eq!(place(&stats, SCANNER), known);
     assert_eq!(
         place(&stats, PHONE),
