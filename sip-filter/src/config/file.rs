@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
         self.file(
             root,
             "events",
-            "\"/var/log/sip-filter/events.json\"",
+            "\"/var/lib/sip-filter/events.json\"",
             &mut into.events,
         );
         if let Some(table) = self.table(root, SIZES) {
