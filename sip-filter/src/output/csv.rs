@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(
             lines[1],
             "192.0.2.7,1234570,500001200,1234570,1234570,0,REGISTER=3;OPTIONS=1234567,\
-             sipvicious,,signature=1234570,4,2026-11-23T05:55:00.000Z,2026-11-23T05:59:58.500Z"
+             sipvicious,,signature=1234570,4,2026-11-23T05:55:00.000Z,2026-11-23T05:59:58.500Z,,,"
         );
         assert!(lines[3].contains(",nmap;sipvicious,"), "{}", lines[3]);
     }

@@ -1,7 +1,7 @@
 //! Which key sorts by which column: the letter that is a capital in the column's title.
 
 /// Each column's name and title. In no listing two of them have the same capital letter.
-const TITLES: [(&str, &str); 18] = [
+const TITLES: [(&str, &str); 19] = [
     ("source", "Source"),
     ("rate", "Rate/s"),
     ("packets", "Packets"),
@@ -12,6 +12,7 @@ const TITLES: [(&str, &str); 18] = [
     ("ports", "pOrts"),
     ("methods", "Methods"),
     ("tools", "Tools"),
+    ("country", "countrY"),
     ("behaviours", "bEhaviours"),
     ("reasons", "reasoNs"),
     ("first_seen", "First seen"),
