@@ -83,7 +83,9 @@ pub(super) fn run(verb: &Verb, global: &Global) -> Result<()> {
 }
 
 fn check(file: &Path) -> Result<()> {
-    let ready = Ready::new(file::read(file)?, 0)?;
+    let configuration = file::read(file)?;
+    file::try_databases(&configuration, file)?;
+    let ready = Ready::new(configuration, 0)?;
     let line = format!(
         "{}: can be used; {}",
         file.display(),

@@ -221,11 +221,26 @@ fn unusable_files(configuration: &Configuration, path: &Path) -> Vec<Mistake> {
             }
         }
     }
-    let geoip = &configuration.geoip;
-    if let Err(error) = Databases::open(&geoip.value) {
-        wrong(geoip.origin, format!("`geoip`: {error:#}"));
-    }
     mistakes
+}
+
+/// Tries the databases of addresses. It is no part of [`read`]: that it is not known where sources are is no
+/// reason not to filter.
+///
+/// # Errors
+///
+/// [`Mistakes`], when one cannot be read.
+pub fn try_databases(configuration: &Configuration, path: &Path) -> Result<()> {
+    let geoip = &configuration.geoip;
+    match (Databases::open(&geoip.value), geoip.origin) {
+        (Err(error), Origin::Line(line)) => Err(Mistakes(vec![Mistake {
+            file: path.to_owned(),
+            line,
+            what: format!("`geoip`: {error:#}"),
+        }])
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// A table of the file.
