@@ -128,7 +128,7 @@ pub const DEFAULT_SOURCES: u32 = 65_536;
 pub const DEFAULT_BANS: u32 = 16_384;
 
 /// How many bytes of events wait to be read.
-pub const EVENT_BYTES: u32 = 256 << 10;
+pub const EVENT_BYTES: u32 = 2 << 20;
 
 /// How many sources have their last [`Event`] in [`map::REPORTED`].
 pub const REPORTED_SOURCES: u32 = 4096;
@@ -874,9 +874,10 @@ impl Event {
     /// How many bytes of a packet are reported at most.
     pub const TEXT: usize = 1024;
 
-    /// How many events a CPU reports in one [`Self::SPAN`]; of those that say that a source is blocked,
-    /// twice as many.
+    /// How many events a CPU reports in one [`Self::SPAN`].
     pub const MOST: u64 = 32;
+    /// The same where a source is blocked, of which each is to be logged.
+    pub const MOST_BLOCKED: u64 = 1024;
     /// Nanoseconds, as a power of two: 1.07 s.
     pub const SPAN: u32 = 30;
 
@@ -900,7 +901,7 @@ impl Event {
 pub struct EventCounts {
     /// Handed to whoever reads [`map::EVENTS`].
     pub reported: u64,
-    /// Not reported, for there were [`Event::MOST`] in that time.
+    /// Not reported, for there were [`Event::MOST`] in that time, or [`Event::MOST_BLOCKED`].
     pub suppressed: u64,
     /// For which the ring had no room, since nobody reads it or not fast enough. The last one of each
     /// source is in [`map::REPORTED`] all the same.

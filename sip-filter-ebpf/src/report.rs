@@ -79,8 +79,11 @@ fn may_report(counts: &mut Counts) -> bool {
         counts.reporting.span = span;
         counts.reporting.events = 0;
     }
-    let is_blocked = (counts.event.what & Event::BLOCKED != 0) as u64;
-    if counts.reporting.events >= Event::MOST << is_blocked {
+    let most = match counts.event.what & Event::BLOCKED {
+        0 => Event::MOST,
+        _ => Event::MOST_BLOCKED,
+    };
+    if counts.reporting.events >= most {
         counts.events.suppressed += 1;
         return false;
     }

@@ -44,8 +44,8 @@ const LOOKED_EVERY: Duration = Duration::from_secs(1);
 Changes nothing. Where no `run` watches the filter, of several events of one source in one second
 the last one is followed.
 
-A CPU reports at most 32 events a second, and twice as many of blocked sources: `status` says how many
-there were, and how many more there would have been.
+A CPU reports at most 32 events a second, and 1,024 of blocked sources: `status` says how many there
+were, and how many more there would have been.
 
 Examples:
   sip-filter events                         the last ones
