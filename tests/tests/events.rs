@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use serde_json::Value;
 use sip_filter_tests::{
     configuration::Configuration,
-    messages::{INVITE, SVMAP},
+    messages::{INVITE, SIPSAK, SVMAP},
     namespace::{Folder, Link, OUTSIDE, PHONE, SCANNER, SERVER},
     process::Running,
     sip_filter::SipFilter,
@@ -154,11 +154,14 @@ fn without_a_run_the_last_events_are_known_and_can_be_followed() {
     });
     // A run takes over, and who follows goes on with it.
     let run = filter.run("");
+    // Two at once are two.
     send(&link, PHONE, SVMAP);
+    send(&link, PHONE, SIPSAK);
     following.wait_until("what a run reads is there", PATIENCE, |it| {
-        it.stdout().lines().count() == 3
+        it.stdout().lines().count() == 4
     });
-    let expected = [("tool", SCANNER), ("tool", ANOTHER), ("tool", PHONE)];
+    let others = [("tool", PHONE); 2];
+    let expected = [&[("tool", SCANNER), ("tool", ANOTHER)][..], &others].concat();
     assert_eq!(happened(&objects(&following.stdout())), pairs(&expected));
 
     let log = run.interrupt(PATIENCE).successful().stderr;

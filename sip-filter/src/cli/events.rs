@@ -27,6 +27,15 @@ const SAME: SignedDuration = SignedDuration::from_millis(20);
 const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
 /// How many events are remembered at least.
 const REMEMBERED: usize = 8192;
+/// What tells two events of one moment apart: a source may be seen with two tools in it.
+const KEYS: [&str; 6] = [
+    "source",
+    "event",
+    "tool",
+    "behaviour",
+    "cause",
+    "start_line",
+];
 /// How often to look whether the filter is still there, and whether a `run` has begun to read.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
 
@@ -84,8 +93,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
 /// Prints events, each once, whoever gives them.
 #[derive(Default)]
 struct Printer {
-    /// By source and what has happened, when that was last.
-    printed: HashMap<(String, String), Timestamp>,
+    /// By what has happened to whom ([`KEYS`]), when that was last.
+    printed: HashMap<[String; KEYS.len()], Timestamp>,
     /// When the newest one was.
     newest: Option<Timestamp>,
 }
@@ -165,7 +174,7 @@ impl Printer {
             return false;
         }
         self.newest = self.newest.max(Some(time));
-        let before = self.printed.insert((word("source"), word("event")), time);
+        let before = self.printed.insert(KEYS.map(word), time);
         if self.printed.len() > REMEMBERED {
             let newest = self.newest;
             self.printed
