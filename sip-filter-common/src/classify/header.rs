@@ -4,7 +4,7 @@ use super::text::{BEFORE, Kept, RECORDS, Work, byte_of};
 use crate::{
     field::Field,
     header_name::{self, HeaderName, IS_BEHIND},
-    payload::{MAX_OFFSET, Payload},
+    payload::{CHUNK, MAX_OFFSET, Payload},
     signature::SignatureTable,
 };
 
@@ -15,12 +15,12 @@ const USUAL: u16 = u16::from_le_bytes(*b": ");
 /// the header's end: notes where fields stand, and which values may begin like a pattern. What is
 /// taken for a line end counts, and a chunk too.
 ///
-/// Lines are read as their line ends stand in [`Feeds::mask`](super::text::Feeds::mask), those of a
+/// Lines are read as their line ends stand in the mask of their chunk, those of a
 /// chunk in no order.
 #[inline(always)]
 pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTable, lines: usize) {
     let mut mask = work.kept(Kept::Mask) as u64;
-    let mut base = work.feeds(work.kept(Kept::Number)).base as usize & MAX_OFFSET;
+    let mut base = work.kept(Kept::Number).wrapping_mul(CHUNK) & MAX_OFFSET;
     let mut seen = work.kept(Kept::Seen) as u64;
     for _ in payload.rolled(lines) {
         if mask == 0 {
@@ -30,9 +30,8 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
                 break;
             }
             work.keep(Kept::Number, number);
-            let feeds = work.feeds(number);
-            mask = feeds.mask;
-            base = feeds.base as usize & MAX_OFFSET;
+            mask = work.feeds(number);
+            base = number * CHUNK;
             if mask == 0 {
                 continue;
             }
@@ -110,10 +109,10 @@ fn take(work: &mut Work) -> bool {
         return true;
     }
     if record.may_begin() || line.is_always_compared() {
-        work.add_candidate(name.field as usize, name_end, record.chunk());
+        work.add_candidate(name.field as usize, name_end, at);
     }
     if line.is_noted() {
-        work.note(name.field, name_end, record.chunk());
+        work.note(name.field, name_end);
     }
     true
 }
@@ -123,6 +122,6 @@ fn take(work: &mut Work) -> bool {
 pub(super) fn note_uri(work: &mut Work, table: &SignatureTable) {
     let uri = work.kept(Kept::Uri) & MAX_OFFSET;
     if table.begins_uri(work.half(uri + SignatureTable::URI_KEY_AT)) {
-        work.add_candidate(Field::RequestUri as usize, uri, BEFORE);
+        work.add_candidate(Field::RequestUri as usize, uri, BEFORE * CHUNK);
     }
 }

@@ -36,7 +36,7 @@ const MAX_FOLDED: usize = 8;
 /// De Bruijn: times this, each power of two has another number in its six highest bits.
 const DE_BRUIJN: u64 = 0x0218_a392_cd3d_5dbf;
 
-/// By the product of a bit of [`Feeds::mask`], which byte of the chunk it is for.
+/// By the product of a bit of a chunk's line feeds, which byte of the chunk it is for.
 static BY_PRODUCT: [u8; 64] = {
     let mut places = [0; 64];
     let mut bit = 0;
@@ -62,7 +62,7 @@ static FROM: [u64; CHUNK] = {
     masks
 };
 
-/// Which byte of its chunk a bit of [`Feeds::mask`] is for; the first one for none.
+/// Which byte of its chunk a bit of its line feeds is for; the first one for none.
 #[inline(always)]
 pub(super) fn place_of(bit: u64) -> usize {
     byte_of(bit) as usize
@@ -72,6 +72,12 @@ pub(super) fn place_of(bit: u64) -> usize {
 #[inline(always)]
 pub(super) fn byte_of(bit: u64) -> u8 {
     BY_PRODUCT[(bit.wrapping_mul(DE_BRUIJN) >> 58) as usize]
+}
+
+/// The bit of a byte of a chunk.
+#[inline(always)]
+const fn bit_of(place: usize) -> u64 {
+    1 << (8 * (place % WORD) + place / WORD)
 }
 
 /// The bit of the first byte of those that have one; 0 for none.
@@ -92,38 +98,11 @@ const fn is_folded(bytes: u16) -> bool {
     feed != b'\n' || first == b' ' || first == b'\t'
 }
 
-/// Where a chunk's line feeds are.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Feeds {
-    /// A bit for each line feed, and for some other bytes, in the order of [`swar::byte_of`].
-    pub(super) mask: u64,
-    /// Where the chunk begins.
-    pub(super) base: u64,
-}
-
-/// Where a field stands.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// Where its name ends; 0 where it does not stand in the header.
-    name_end: u64,
-    /// The number of the chunk in which it begins.
-    number: u64,
-}
-
-impl Place {
-    const NOWHERE: Self = Self {
-        name_end: 0,
-        number: 0,
-    };
-}
-
 /// How many lines are recorded, at most.
 pub(super) const RECORDS: usize = 10;
 
-/// A line that may be one of those that are looked for: 0 to 31 what is to be done with it, 32 the
-/// chunk in which it begins, 40 where, and 63 whether its value may begin like a pattern.
+/// A line that may be one of those that are looked for: 0 to 31 what is to be done with it, from 32 on
+/// where it begins, and 63 whether its value may begin like a pattern.
 #[derive(Clone, Copy)]
 pub(super) struct Record(u64);
 
@@ -134,16 +113,10 @@ impl Record {
         Line::from_bits(self.0 as u32)
     }
 
-    /// The number of the chunk in which it begins.
-    #[inline(always)]
-    pub(super) fn chunk(self) -> usize {
-        (self.0 >> 32) as u8 as usize
-    }
-
     /// Where it begins.
     #[inline(always)]
     pub(super) fn at(self) -> usize {
-        (self.0 >> 40) as usize & MAX_OFFSET
+        (self.0 >> 32) as usize & MAX_OFFSET
     }
 
     /// Whether its value may begin like a pattern.
@@ -191,13 +164,14 @@ impl LineText {
 #[repr(C)]
 pub struct Work {
     text: [u8; MAX_OFFSET + 1 + BEHIND],
-    /// By chunk.
-    feeds: [Feeds; FEEDS],
-    /// By a field's number.
-    places: [Place; 8],
+    /// By chunk, a bit for each line feed, and for some other bytes, in the order of
+    /// [`swar::byte_of`].
+    feeds: [u64; FEEDS],
+    /// By a field's number, where its name ends; 0 where it does not stand in the header.
+    name_ends: [u64; 8],
     /// Lines that may be some that are looked for: see [`Record`].
     records: [u64; 16],
-    /// Values that may begin like a pattern: field, where the name ends, and the line's chunk.
+    /// Values that may begin like a pattern: field, where the name ends, and where the line begins.
     candidates: [u64; CANDIDATES],
     kept: [u64; 48],
 }
@@ -282,8 +256,8 @@ impl Work {
     /// Room in which nothing stands.
     pub const EMPTY: Self = Self {
         text: [0; MAX_OFFSET + 1 + BEHIND],
-        feeds: [Feeds { mask: 0, base: 0 }; FEEDS],
-        places: [Place::NOWHERE; 8],
+        feeds: [0; FEEDS],
+        name_ends: [0; 8],
         records: [0; 16],
         candidates: [0; CANDIDATES],
         kept: [0; 48],
@@ -397,30 +371,26 @@ impl Work {
         self.put(end + WORD, swar::splat(b'\n'));
     }
 
-    /// A chunk's line feeds.
+    /// A chunk's line feeds, and what is taken for some.
     #[inline(always)]
-    pub(super) fn feeds(&self, number: usize) -> Feeds {
+    pub(super) fn feeds(&self, number: usize) -> u64 {
         self.feeds[number % FEEDS]
     }
 
-    /// Notes where a field's name ends that begins in the chunk with this number; the first one of
-    /// its name counts.
+    /// Notes where a field's name ends; the first one of its name counts.
     #[inline(always)]
-    pub(super) fn note(&mut self, field: u8, name_end: usize, number: usize) {
-        let place = &mut self.places[(field & 7) as usize];
-        let noted = place.name_end as usize;
+    pub(super) fn note(&mut self, field: u8, name_end: usize) {
+        let place = &mut self.name_ends[(field & 7) as usize];
+        let noted = *place as usize;
         if noted == 0 || name_end < noted {
-            *place = Place {
-                name_end: name_end as u64,
-                number: number as u64,
-            };
+            *place = name_end as u64;
         }
     }
 
     /// Where the field's name ends; 0 where it does not stand in the header.
     #[inline(always)]
     pub(super) fn name_end(&self, field: Noted) -> usize {
-        let name_end = self.places[field as usize & 7].name_end as usize & MAX_OFFSET;
+        let name_end = self.name_ends[field as usize & 7] as usize & MAX_OFFSET;
         if name_end < self.kept(Kept::HeaderEnd) {
             name_end
         } else {
@@ -438,11 +408,8 @@ impl Work {
         if name_end == 0 {
             return 0;
         }
-        let mut number = self.places[field as usize & 7].number as usize % FEEDS;
-        // In this chunk, or in the next one.
-        let in_chunk = name_end.wrapping_sub(self.feeds[number].base as usize);
-        number = (number + in_chunk / CHUNK) % FEEDS;
-        let mut mask = self.feeds[number].mask & FROM[in_chunk % CHUNK];
+        let number = name_end / CHUNK;
+        let mut mask = self.feeds[number] & FROM[name_end % CHUNK];
         self.keep(Kept::D, number);
         for _ in payload.rolled(MAX_FOLDED) {
             let number = self.kept(Kept::D);
@@ -451,13 +418,12 @@ impl Work {
                     break;
                 }
                 self.keep(Kept::D, number + 1);
-                mask = self.feeds(number + 1).mask;
+                mask = self.feeds(number + 1);
                 continue;
             }
             let bit = payload.opaque(first(mask));
             mask ^= bit;
-            let base = self.feeds(number).base as usize;
-            let at = payload.opaque((base + place_of(bit)) as u64) as usize & MAX_OFFSET;
+            let at = payload.opaque((number * CHUNK + place_of(bit)) as u64) as usize & MAX_OFFSET;
             // At the text's end nothing is folded.
             let is_last = at + 1 >= self.kept(Kept::End);
             if is_last || !is_folded(self.quarter(at)) {
@@ -483,9 +449,8 @@ impl Work {
         let count = self.kept(Kept::Records);
         let may_begin = (head != 0) as u64;
         if count < RECORDS {
-            let chunk = (self.kept(Kept::Number) as u64 & 0xff) << 32;
             self.records[count & 0xf] =
-                u64::from(line.bits()) | chunk | (at as u64) << 40 | may_begin << 63;
+                u64::from(line.bits()) | (at as u64) << 32 | may_begin << 63;
             self.keep(Kept::Records, count + 1);
         }
     }
@@ -506,7 +471,7 @@ impl Work {
             Noted::Via,
             Noted::CallId,
         ] {
-            self.places[field as usize & 7].name_end = 0;
+            self.name_ends[field as usize & 7] = 0;
         }
         for what in [
             Kept::Read,
@@ -530,13 +495,13 @@ impl Work {
     }
 
     /// Notes a value that is to be compared with patterns, if there is room for it: its field, and where
-    /// the field's name ends, or where a URI begins, and the number of the chunk in which its line does.
+    /// the field's name ends, or where a URI begins, and where its line does.
     #[inline(always)]
-    pub(super) fn add_candidate(&mut self, field: usize, name_end: usize, chunk: usize) {
+    pub(super) fn add_candidate(&mut self, field: usize, name_end: usize, line: usize) {
         let count = self.kept(Kept::Candidates);
         if count < CANDIDATES {
             self.candidates[count % CANDIDATES] =
-                field as u64 | (name_end as u64) << 8 | (chunk as u64) << 32;
+                field as u64 | (name_end as u64) << 8 | (line as u64) << 32;
             self.keep(Kept::Candidates, count + 1);
         }
     }
@@ -574,8 +539,7 @@ impl Work {
                 self.keep(Kept::B, 1);
                 break;
             };
-            self.put_feeds(2 * step, first, at);
-            self.put_feeds(2 * step + 1, second, at + CHUNK);
+            self.put_feeds(2 * step, [first, second]);
             // Two line feeds, or what is taken for some, two bytes apart.
             let first_ends = first & swar::two_bytes_behind(first);
             let second_ends = second & swar::two_bytes_behind(second);
@@ -601,58 +565,60 @@ impl Work {
         }
     }
 
+    /// Keeps the line feeds of chunks from an even number on.
     #[inline(always)]
-    fn put_feeds(&mut self, number: usize, mask: u64, base: usize) {
-        self.feeds[number % FEEDS] = Feeds {
-            mask,
-            base: base as u64,
-        };
+    fn put_feeds(&mut self, number: usize, masks: [u64; 2]) {
+        let number = number & (FEEDS - 2);
+        self.feeds[number] = masks[0];
+        self.feeds[number + 1] = masks[1];
     }
 
     /// Reads what is left behind the last pair of chunks.
     #[inline(always)]
     fn read_tail(&mut self, payload: &impl Payload) {
-        let mut number = self.kept(Kept::Read) % FEEDS;
+        let number = self.kept(Kept::Read) % FEEDS;
         let base = (number * CHUNK) & MAX_OFFSET;
         let end = payload.len();
         let left = payload.forget(end.wrapping_sub(base)) & (PAIR - 1);
         self.keep(Kept::C, number);
         if left >= CHUNK {
             let payload = payload.apart();
-            // SAFETY: as above.
+            // SAFETY: there is room for chunks behind the last offset.
             if let Some([mask]) = unsafe { payload.copy_chunks(base, self.pointer_mut(base)) } {
-                self.put_feeds(number, mask, base);
+                self.feeds[number] = mask;
                 self.keep(Kept::C, number + 1);
             }
         }
-        number = self.kept(Kept::C) % FEEDS;
-        let left = left % CHUNK;
         let payload = &payload.apart();
         if end >= CHUNK {
             // The last chunk's worth of bytes, of which some were read before.
             let from = payload.forget(end.wrapping_sub(CHUNK)) & MAX_OFFSET;
             // SAFETY: as above.
-            if let Some([mask]) = unsafe { payload.copy_chunks(from, self.pointer_mut(from)) } {
-                let new = if left == 0 {
-                    0
-                } else {
-                    FROM[(CHUNK - left) % CHUNK]
-                };
-                self.put_feeds(number, mask & new, from);
-            }
+            let _ = unsafe { payload.copy_chunks::<1>(from, self.pointer_mut(from)) };
         } else {
-            self.keep(Kept::B, 0);
             self.read_short(&payload.apart());
-            self.put_feeds(number, self.kept(Kept::B) as u64, 0);
         }
         let end = payload.forget(end) & MAX_OFFSET;
         self.put(end, swar::splat(b'\n'));
         self.put(end + WORD, swar::splat(b'\n'));
         // The first line feed behind the end counts too, and ends the last line.
-        self.put_feeds(number + 1, 1, end);
-        self.keep(Kept::Read, number + 2);
+        let number = self.kept(Kept::C) % FEEDS;
+        let behind = FROM[left % CHUNK];
+        let mask = self.find_feeds(number * CHUNK) & !behind;
+        self.feeds[number] = mask | bit_of(left % CHUNK);
+        self.keep(Kept::Read, number + 1);
         self.keep(Kept::End, end);
         self.keep(Kept::IsRead, 1);
+    }
+
+    /// The line feeds of the chunk that begins at `base` in the copy.
+    #[inline(always)]
+    fn find_feeds(&self, base: usize) -> u64 {
+        let mut mask = 0;
+        for word in 0..CHUNK / WORD {
+            mask |= swar::feeds(self.word_behind(base, word)) >> (7 - word);
+        }
+        mask
     }
 
     /// Reads a text that is shorter than a chunk.
@@ -662,16 +628,10 @@ impl Work {
             let at = word * WORD;
             let Some(bytes) = payload.u64_at(at) else {
                 // Less than eight bytes are left.
-                let bytes = last_word(payload, at);
-                let left = payload.len().wrapping_sub(at) & (WORD - 1);
-                let mask = swar::feeds(bytes) & swar::mask_below(left);
-                self.put(at, bytes);
-                self.keep(Kept::B, self.kept(Kept::B) | (mask >> (7 - word)) as usize);
+                self.put(at, last_word(payload, at));
                 break;
             };
             self.put(at, bytes);
-            let mask = swar::feeds(bytes) >> (7 - word);
-            self.keep(Kept::B, self.kept(Kept::B) | mask as usize);
         }
     }
 }

@@ -95,13 +95,13 @@ fn add(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
         }
     }
     let name = header_name::USER_AGENT_NAME;
-    work.add_candidate(name.field as usize, at + name.length as usize, BEFORE);
+    work.add_candidate(name.field as usize, at + name.length as usize, BEFORE * CHUNK);
 }
 
 /// Where the chunk begins that is so many behind the one at which the reader of lines is.
 #[inline(always)]
 fn chunk_from_reader(work: &Work, chunk: usize) -> usize {
-    work.feeds(work.kept(Kept::Number)).base as usize + CHUNK * chunk
+    CHUNK * work.kept(Kept::Number).wrapping_add(chunk)
 }
 
 /// Keeps as [`Kept::C`] a bit for each chunk of a block in which bytes of the name stand; `false` where

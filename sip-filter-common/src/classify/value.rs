@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     field::Field,
-    payload::{MAX_OFFSET, Payload},
+    payload::{CHUNK, MAX_OFFSET, Payload},
     signature::{self, Hit, MAX_CHAIN, MAX_PATTERN, SignatureTable, WORDS},
     swar,
 };
@@ -30,9 +30,9 @@ pub(super) fn compare(
     table: &SignatureTable,
     candidate: usize,
 ) -> bool {
-    let (field, name_end, chunk) = work.candidate(candidate);
+    let (field, name_end, line) = work.candidate(candidate);
     // The header may end before it, in a chunk that has not been gone through.
-    if work.kept(Kept::Mask) != 0 && chunk == work.kept(Kept::Number) {
+    if work.kept(Kept::Mask) != 0 && line / CHUNK == work.kept(Kept::Number) {
         return false;
     }
     if name_end >= work.kept(Kept::HeaderEnd) {
