@@ -57,6 +57,21 @@ pub const fn byte_of(bit: u32) -> usize {
     (8 * (bit % 8) + bit / 8) as usize
 }
 
+/// In the order of [`byte_of`], the bits of what stands one byte before in the same chunk.
+#[inline(always)]
+pub(crate) const fn one_byte_before(mask: u64) -> u64 {
+    // From the first byte of a word to the last one of the word before.
+    mask >> 8 | (mask & 0xfe) << 55
+}
+
+/// Not 0 where a byte of the next chunk stands one or two bytes behind one of this chunk.
+#[inline(always)]
+pub(crate) const fn next_within_two(mask: u64, next: u64) -> u64 {
+    let (last_but_one, last) = (mask >> 55, mask >> 63);
+    let (first, second) = (next, next >> 8);
+    (last & (first | second) | last_but_one & first) & 1
+}
+
 /// In the order of [`byte_of`], the bits of what stands two bytes behind in the same chunk.
 #[inline(always)]
 pub(crate) const fn two_bytes_behind(mask: u64) -> u64 {
@@ -156,11 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_two_bytes_behind_has_its_bit() {
+    fn what_stands_near_has_its_bit() {
         for bit in 0..64 {
-            let behind = two_bytes_behind(1 << bit);
-            let expected = (0..64).find(|other| byte_of(*other) == byte_of(bit) + 2);
-            assert_eq!(behind, expected.map_or(0, |other| 1 << other), "bit {bit}");
+            let at = |place| (0..64).find(|other| byte_of(*other) == place);
+            let mask = |place| at(place).map_or(0, |other| 1 << other);
+            assert_eq!(one_byte_before(mask(byte_of(bit) + 1)) >> bit & 1, (byte_of(bit) < 63) as u64);
+            assert_eq!(two_bytes_behind(1 << bit), mask(byte_of(bit) + 2), "bit {bit}");
+            for next in 0..64 {
+                let distance = 64 + byte_of(next) - byte_of(bit);
+                let is_within = next_within_two(1 << bit, 1 << next) != 0;
+                assert_eq!(is_within, distance <= 2, "bits {bit} and {next}");
+            }
         }
     }
 }

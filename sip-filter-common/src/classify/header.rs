@@ -63,8 +63,8 @@ pub(super) fn read(payload: &impl Payload, work: &mut Work, table: &SignatureTab
             }
             continue;
         }
-        // What only seems a line end must not take the room of a line.
-        if work.byte(at) == b'\n' {
+        // Neither what only seems a line end nor a longer name must take the room of a line.
+        if IS_BEHIND[rest as u8 as usize] != 0 && work.byte(at) == b'\n' {
             work.record(line, at, head);
         }
     }

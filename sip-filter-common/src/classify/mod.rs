@@ -170,8 +170,6 @@ pub enum Step {
     /// Searches a block of the text for a User-Agent, behind more lines than are read for all fields;
     /// `false` where nothing is left to search.
     Search(usize),
-    /// Looks closer into the chunk with this number; `true` where it was found.
-    FindIn(usize),
     /// Whether the header ends in a block, before the User-Agent that was found.
     EndsIn(usize),
     /// Whether Call-ID and branch are those of nmap's scripts.
@@ -188,8 +186,7 @@ pub enum Step {
 
 impl Step {
     const SEARCH: u64 = 0x100;
-    const FIND_IN: u64 = 0x200;
-    const ENDS_IN: u64 = 0x400;
+    const ENDS_IN: u64 = 0x200;
 
     /// As a number, of a step that has no function of its own.
     #[inline(always)]
@@ -197,7 +194,6 @@ impl Step {
         match self {
             Self::Compare(candidate) => candidate as u64,
             Self::Search(block) => Self::SEARCH | block as u64,
-            Self::FindIn(chunk) => Self::FIND_IN | chunk as u64,
             Self::EndsIn(block) => Self::ENDS_IN | block as u64,
             Self::NmapScript | Self::Dialogue | Self::Contains | Self::Window | Self::Place => 0,
         }
@@ -208,8 +204,6 @@ impl Step {
     pub const fn from_number(number: u64) -> Self {
         if number & Self::ENDS_IN != 0 {
             Self::EndsIn((number & 0xff) as usize)
-        } else if number & Self::FIND_IN != 0 {
-            Self::FindIn((number & 0xff) as usize)
         } else if number & Self::SEARCH != 0 {
             Self::Search((number & 0xff) as usize)
         } else {
@@ -223,7 +217,6 @@ impl Step {
         match self {
             Self::Compare(candidate) => return value::compare(payload, work, table, candidate),
             Self::Search(block) => return user_agent::search(payload, work, block),
-            Self::FindIn(chunk) => return user_agent::find_in(payload, work, chunk),
             Self::EndsIn(block) => return user_agent::ends_in(payload, work, block),
             Self::NmapScript => return marks::is_nmap_script(payload, work),
             Self::Dialogue => dialogue::note(payload, work),

@@ -283,6 +283,18 @@ impl Work {
         }
     }
 
+    /// Four bytes of the text, so many words behind `at`, below 8: one mask will do for several.
+    #[inline(always)]
+    pub(super) fn window_behind(&self, at: usize, words: usize) -> u32 {
+        // SAFETY: more than 64 bytes follow the last offset.
+        unsafe {
+            self.pointer(at)
+                .add(WORD * words)
+                .cast::<u32>()
+                .read_unaligned()
+        }
+    }
+
     /// Eight bytes of the text, so many bytes behind `at`, below 32: one mask will do for several.
     #[inline(always)]
     pub(super) fn word_after(&self, at: usize, bytes: usize) -> u64 {
@@ -375,6 +387,37 @@ impl Work {
     #[inline(always)]
     pub(super) fn feeds(&self, number: usize) -> u64 {
         self.feeds[number % FEEDS]
+    }
+
+    /// The bits of a chunk's bytes at which a header ends, but for those at its end of which the rest
+    /// stands in the next chunk: two line feeds, with or without a carriage return between.
+    #[inline(always)]
+    pub(super) fn header_ends(&self, number: usize) -> u64 {
+        let feeds = self.equal_in_chunk(number, b'\n');
+        let returns = self.equal_in_chunk(number, b'\r');
+        let behind = feeds | returns & swar::one_byte_before(feeds);
+        feeds & swar::one_byte_before(behind)
+    }
+
+    /// The bits of a chunk's bytes that are this one.
+    #[inline(always)]
+    fn equal_in_chunk(&self, number: usize, byte: u8) -> u64 {
+        let mut bits = 0;
+        for word in 0..CHUNK / WORD {
+            let word_bits = swar::equal_exactly(self.word_behind(number * CHUNK, word), byte);
+            bits |= word_bits >> (7 - word);
+        }
+        bits
+    }
+
+    /// The bits of a chunk's bytes that stand before `at`.
+    #[inline(always)]
+    pub(super) fn before(&self, number: usize, at: usize) -> u64 {
+        if at / CHUNK == number {
+            !FROM[at % CHUNK]
+        } else {
+            u64::MAX
+        }
     }
 
     /// Notes where a field's name ends; the first one of its name counts.

@@ -19,8 +19,14 @@ use crate::{
 const BLOCKS: usize = 9;
 const BLOCK: usize = 16;
 
+const WORD: usize = size_of::<u64>();
+/// How many windows a chunk has.
+const WINDOWS: usize = CHUNK / WORD;
+
 /// The slots of [`IS_PART`].
 const SLOTS: usize = 4096;
+/// In how many bits it says what a window is.
+const PART: usize = 4;
 
 /// Four bytes of `\nuser-agent`, folded, from each of the first eight on.
 const PARTS: [u32; 8] = {
@@ -28,21 +34,21 @@ const PARTS: [u32; 8] = {
     let name = b"\nuser-agent";
     let mut at = 0;
     while at < 8 {
-        all[at] = fold([name[at], name[at + 1], name[at + 2], name[at + 3]]);
+        all[at] = u32::from_le_bytes([name[at], name[at + 1], name[at + 2], name[at + 3]]);
+        all[at] |= FOLD;
         at += 1;
     }
     all
 };
 
-#[inline(always)]
-const fn fold(bytes: [u8; 4]) -> u32 {
-    u32::from_le_bytes(bytes) | 0x2020_2020
-}
+/// The bits that make letters lower case.
+const FOLD: u32 = 0x2020_2020;
 
-/// The slot of four folded bytes.
+/// The slot of four bytes.
 #[inline(always)]
 const fn slot(bytes: u32) -> usize {
-    (bytes.wrapping_mul(0x9e37_79b1) >> (32 - SLOTS.ilog2())) as usize
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    (((bytes | FOLD) as u64).wrapping_mul(MIX) >> (u64::BITS - SLOTS.ilog2())) as usize
 }
 
 /// By [`slot`], one more than the number of bytes of the name that stand before these four; 0 for
@@ -51,6 +57,7 @@ static IS_PART: [u8; SLOTS] = {
     let mut slots = [0; SLOTS];
     let mut at = 0;
     while at < PARTS.len() {
+        assert!(slots[slot(PARTS[at])] == 0, "two parts share a slot");
         slots[slot(PARTS[at])] = at as u8 + 1;
         at += 1;
     }
@@ -63,14 +70,6 @@ pub(super) fn find(payload: &impl Payload, work: &mut Work, table: &SignatureTab
     for block in payload.rolled(BLOCKS) {
         if !payload.take(Step::Search(block), work, table) {
             break;
-        }
-        for chunk in payload.rolled(BLOCK) {
-            let chunks = work.kept(Kept::C) >> (chunk & 63);
-            if chunks == 0
-                || chunks & 1 != 0 && payload.take(Step::FindIn(block * BLOCK + chunk), work, table)
-            {
-                break;
-            }
         }
         if work.kept(Kept::A) != 0 {
             add(payload, work, table);
@@ -87,7 +86,7 @@ fn add(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
     work.keep(Kept::Compared, 0);
     let at = work.kept(Kept::A) & MAX_OFFSET;
     for block in payload.rolled(BLOCKS) {
-        if chunk_from_reader(work, block * BLOCK) >= at {
+        if CHUNK * chunk_from_reader(work, block) >= at {
             break;
         }
         if payload.take(Step::EndsIn(block), work, table) {
@@ -95,23 +94,25 @@ fn add(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
         }
     }
     let name = header_name::USER_AGENT_NAME;
-    work.add_candidate(name.field as usize, at + name.length as usize, BEFORE * CHUNK);
+    work.add_candidate(
+        name.field as usize,
+        at + name.length as usize,
+        BEFORE * CHUNK,
+    );
 }
 
-/// Where the chunk begins that is so many behind the one at which the reader of lines is.
+/// The number of a block's first chunk: blocks begin with the chunk at which the reader of lines is.
 #[inline(always)]
-fn chunk_from_reader(work: &Work, chunk: usize) -> usize {
-    CHUNK * work.kept(Kept::Number).wrapping_add(chunk)
+fn chunk_from_reader(work: &Work, block: usize) -> usize {
+    work.kept(Kept::Number) + BLOCK * (block % BLOCKS)
 }
 
-/// Keeps as [`Kept::C`] a bit for each chunk of a block in which bytes of the name stand; `false` where
-/// the text or the header ends before the block.
+/// Searches a block, and keeps as [`Kept::A`] where the first line begins that is a User-Agent; 0 where
+/// there is none. `false` where the text ends before the block.
 #[inline(always)]
 pub(super) fn search(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
-    let block = block % BLOCKS;
-    let from = chunk_from_reader(work, block * BLOCK);
+    let from = CHUNK * chunk_from_reader(work, block);
     let to = work.kept(Kept::End);
-    work.keep(Kept::C, 0);
     work.keep(Kept::A, 0);
     if from >= to {
         return false;
@@ -122,29 +123,35 @@ pub(super) fn search(payload: &impl Payload, work: &mut Work, block: usize) -> b
             break;
         }
         let mut parts = 0;
-        for word in 0..CHUNK / 8 {
-            parts |= IS_PART[slot(fold(work.half(at + 8 * word).to_le_bytes()))];
+        for window in 0..WINDOWS {
+            let part = IS_PART[slot(work.window_behind(at, window))];
+            parts = parts << PART | part as u64;
         }
-        let has_some = payload.opaque(payload.is_0(parts as u64) ^ 1) as usize;
-        work.keep(Kept::C, work.kept(Kept::C) | has_some << (chunk & 63));
+        if parts == 0 {
+            continue;
+        }
+        find_in(payload, work, at, parts);
+        if work.kept(Kept::A) != 0 {
+            break;
+        }
     }
     true
 }
 
-/// Keeps as [`Kept::A`] where a line begins that is a User-Agent, of whose name four bytes stand in the
-/// chunk so many behind the one at which the reader of lines is: the first such line. `false` where
-/// there is none.
+/// Keeps as [`Kept::A`] where the first line begins that is a User-Agent, of which some of the windows
+/// of the chunk that begins at `from` may be part.
 #[inline(always)]
-pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> bool {
+fn find_in(payload: &impl Payload, work: &mut Work, from: usize, parts: u64) {
     let name = header_name::USER_AGENT_NAME;
-    let from = chunk_from_reader(work, chunk);
     let to = work.kept(Kept::End);
-    for word in payload.rolled(CHUNK / 8) {
-        let at = payload.opaque((from + 8 * word) as u64) as usize;
-        let part = IS_PART[slot(fold(work.half(at).to_le_bytes()))] as usize;
+    let mut parts = parts;
+    for window in payload.rolled(WINDOWS) {
+        let part = (parts >> (PART * (WINDOWS - 1))) as usize & ((1 << PART) - 1);
+        parts <<= PART;
         if part == 0 {
             continue;
         }
+        let at = payload.opaque((from + WORD * window) as u64) as usize;
         let at = at.wrapping_add(1).wrapping_sub(part) & MAX_OFFSET;
         let name_end = at + name.length as usize;
         let end = work.half(name_end.wrapping_sub(4));
@@ -154,31 +161,42 @@ pub(super) fn find_in(payload: &impl Payload, work: &mut Work, chunk: usize) -> 
             break;
         }
     }
-    work.kept(Kept::A) != 0
 }
 
 /// Whether the header ends in a block, before what is kept as [`Kept::A`].
 #[inline(always)]
 pub(super) fn ends_in(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
-    let from = chunk_from_reader(work, block % BLOCKS * BLOCK);
+    let from = chunk_from_reader(work, block);
     let to = work.kept(Kept::A);
     work.keep(Kept::B, 0);
-    for step in payload.rolled(BLOCK * CHUNK / 8) {
-        let at = payload.opaque((from + 8 * step) as u64) as usize;
-        if at >= to {
+    for chunk in payload.rolled(BLOCK) {
+        let number = payload.opaque((from + chunk) as u64) as usize;
+        if CHUNK * number >= to {
             break;
         }
-        let feeds = swar::equal_exactly(work.word(at), b'\n');
-        if feeds == 0 {
+        let (feeds, next) = (work.feeds(number), work.feeds(number + 1));
+        let before = swar::one_byte_before(feeds | swar::one_byte_before(feeds));
+        let crosses = swar::next_within_two(feeds, next);
+        if feeds & before | crosses == 0 {
             continue;
         }
-        let next = work.word(at + 1);
-        let returns = swar::equal_exactly(next, b'\r');
-        let behind = swar::equal_exactly(work.word(at + 2), b'\n');
-        if feeds & (swar::equal_exactly(next, b'\n') | returns & behind) != 0 {
+        let last_two = CHUNK * number + CHUNK - 2;
+        if crosses != 0 && last_two < to && ends_at(work.half(last_two)) {
+            work.keep(Kept::B, 1);
+            break;
+        }
+        if work.header_ends(number) & work.before(number, to) != 0 {
             work.keep(Kept::B, 1);
             break;
         }
     }
     work.kept(Kept::B) != 0
+}
+
+/// Whether the header ends at the first or second of four bytes, and behind the second.
+#[inline(always)]
+fn ends_at(bytes: u32) -> bool {
+    let [first, second, third, fourth] = bytes.to_le_bytes();
+    third == b'\n' && (second == b'\n' || [first, second] == *b"\n\r")
+        || [second, third, fourth] == *b"\n\r\n"
 }
