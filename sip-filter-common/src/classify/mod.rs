@@ -272,8 +272,11 @@ fn request(
         if part == 0 {
             header::note_uri(work, table);
         }
-        header::read(payload, work, table, lines);
-        compare(payload, work, table);
+        // Where there is no room for more, a User-Agent is looked for in the rest.
+        if work.kept(Kept::Candidates) != CANDIDATES {
+            header::read(payload, work, table, lines);
+            compare(payload, work, table);
+        }
         if is_hostile(work) || work.kept(Kept::IsEnded) != 0 {
             break;
         }
