@@ -175,8 +175,15 @@ mod tests {
         for bit in 0..64 {
             let at = |place| (0..64).find(|other| byte_of(*other) == place);
             let mask = |place| at(place).map_or(0, |other| 1 << other);
-            assert_eq!(one_byte_before(mask(byte_of(bit) + 1)) >> bit & 1, (byte_of(bit) < 63) as u64);
-            assert_eq!(two_bytes_behind(1 << bit), mask(byte_of(bit) + 2), "bit {bit}");
+            assert_eq!(
+                one_byte_before(mask(byte_of(bit) + 1)) >> bit & 1,
+                (byte_of(bit) < 63) as u64
+            );
+            assert_eq!(
+                two_bytes_behind(1 << bit),
+                mask(byte_of(bit) + 2),
+                "bit {bit}"
+            );
             for next in 0..64 {
                 let distance = 64 + byte_of(next) - byte_of(bit);
                 let is_within = next_within_two(1 << bit, 1 << next) != 0;
