@@ -92,8 +92,9 @@ pub fn during<T>(link: &Link, work: impl FnOnce() -> T) -> (T, Sent) {
     })
 }
 
-/// Sets what it holds when it is dropped.
-struct Ends<'a>(&'a AtomicBool);
+/// Sets what it holds when it is dropped, so that what runs beside it ends even where a test fails.
+#[derive(Debug)]
+pub struct Ends<'a>(pub &'a AtomicBool);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {

@@ -17,6 +17,7 @@ use aya_obj::programs::xdp::XdpAttachType;
 use serde_json::Value;
 use sip_filter_tests::{
     configuration::{Configuration, example},
+    flood::{self, Ends},
     forged::Forger,
     kernel::DROP,
     messages::{self, SVMAP},
@@ -522,56 +523,22 @@ impl Flooded {
 
     /// Does something in the flood, of which nothing passes.
     fn during(&self, filter: &SipFilter<'_>, work: impl FnOnce()) {
-        let done = AtomicBool::new(false);
-        let (sent, lasted) = thread::scope(|scope| {
-            let flood = scope.spawn(|| flood(&self.link, &done));
-            // The flood ends even where this fails.
-            let ends = Ends(&done);
-            work();
-            drop(ends);
-            match flood.join() {
-                Ok(sent_and_lasted) => sent_and_lasted,
-                Err(_) => panic!("the flood has failed"),
-            }
-        });
+        let ((), sent) = flood::during(&self.link, work);
         let stats = filter.stats();
-        let rate = sent as f64 / lasted.as_secs_f64();
+        let rate = sent.rate();
         let met = ["blocked", "signature"].map(|reason| stats.reason(reason));
-        println!("{sent} probes, {rate:.0} a second; blocked and by signature: {met:?}");
+        println!(
+            "{} probes, {rate:.0} a second; blocked and by signature: {met:?}",
+            sent.probes
+        );
         assert!(rate >= 10_000.0, "only {rate:.0} probes a second");
         assert!(!self.listener.has_heard(), "a probe has come through");
         let source = stats.source(SCANNER);
         // A full queue loses packets before the filter sees them.
-        assert!(source.packets > sent / 2, "{source:?}");
+        assert!(source.packets > sent.probes / 2, "{source:?}");
         assert_eq!([source.dropped, met[0] + met[1]], [source.packets; 2]);
         assert!(met.iter().all(|met| *met > 0));
     }
-}
-
-/// Sets what it holds when it is dropped.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Sends probes of svmap until it is done; how many, and in which time.
-fn flood(link: &Link, done: &AtomicBool) -> (u64, Duration) {
-    // Not as fast as the CPU can: others need it too.
-    const A_MILLISECOND: u64 = 15;
-    let scanner = link.outside.udp_socket(SCANNER);
-    let begun = Instant::now();
-    let mut sent = 0;
-    while !done.load(Ordering::Relaxed) {
-        // Made up for, where the CPU was somebody else's for a while.
-        while sent < begun.elapsed().as_millis() as u64 * A_MILLISECOND {
-            sent += u64::from(scanner.send_to(SVMAP, (SERVER, 5060)).is_ok());
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    (sent, begun.elapsed())
 }
 
 fn reload_by_command(filter: &SipFilter<'_>) {

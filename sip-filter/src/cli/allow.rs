@@ -1,11 +1,12 @@
 //! `allow`: who may always call.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
-use super::{Global, lists};
-use crate::{config::prefix::Prefix, lists::List, output::Format};
+use super::{
+    Global,
+    lists::{self, Addresses, FileOptions},
+};
+use crate::{lists::List, output::Format};
 
 /// Say who may always call
 ///
@@ -28,9 +29,8 @@ pub(super) enum Verb {
 Examples:
   sip-filter allow add 198.51.100.7 --reason trunk")]
     Add {
-        /// An address or a prefix
-        #[arg(required = true, value_name = "ADDR[/LEN]")]
-        addresses: Vec<Prefix>,
+        #[command(flatten)]
+        addresses: Addresses,
         /// Why, for those who read the list
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
@@ -40,9 +40,8 @@ Examples:
 Examples:
   sip-filter allow del 198.51.100.7 203.0.113.0/24")]
     Del {
-        /// An address or a prefix
-        #[arg(required = true, value_name = "ADDR[/LEN]")]
-        addresses: Vec<Prefix>,
+        #[command(flatten)]
+        addresses: Addresses,
     },
     /// Show who is in the list
     #[command(after_help = "\
@@ -63,16 +62,7 @@ Examples:
 Examples:
   sip-filter allow import trunks.txt
   sip-filter allow import --replace - < trunks.txt")]
-    Import {
-        /// The file; - is standard input
-        file: PathBuf,
-        /// Why, for entries without a comment
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// Take out what other commands have added
-        #[arg(long)]
-        replace: bool,
-    },
+    Import(FileOptions),
     /// Print the list as `import` reads it
     #[command(after_help = "\
 Changes nothing, and needs no filter.
@@ -89,11 +79,7 @@ pub(super) fn run(verb: &Verb, global: &Global) -> Result<()> {
         }
         Verb::Del { addresses } => lists::remove(global, List::Allow, addresses),
         Verb::List { format } => lists::list(global, List::Allow, *format),
-        Verb::Import {
-            file,
-            reason,
-            replace,
-        } => lists::import(global, List::Allow, file, None, reason.as_deref(), *replace),
+        Verb::Import(options) => lists::import(global, List::Allow, options, None),
         Verb::Export => lists::export(global, List::Allow),
     }
 }

@@ -1,15 +1,12 @@
 //! `block`: who may not call.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
-use super::{Global, lists};
-use crate::{
-    config::{prefix::Prefix, span::Span},
-    lists::List,
-    output::Format,
+use super::{
+    Global,
+    lists::{self, Addresses, FileOptions},
 };
+use crate::{config::span::Span, lists::List, output::Format};
 
 /// Say who may not call
 ///
@@ -33,9 +30,8 @@ pub(super) enum Verb {
 Examples:
   sip-filter block add 203.0.113.9 --ttl 1h --reason abuse")]
     Add {
-        /// An address or a prefix
-        #[arg(required = true, value_name = "ADDR[/LEN]")]
-        addresses: Vec<Prefix>,
+        #[command(flatten)]
+        addresses: Addresses,
         /// For how long, as in 90s, 5m, 1h or 7d; for ever if it is not given
         #[arg(long, value_name = "TIME")]
         ttl: Option<Span>,
@@ -51,9 +47,8 @@ Examples:
 Examples:
   sip-filter block del 203.0.113.9 203.0.113.0/24")]
     Del {
-        /// An address or a prefix
-        #[arg(required = true, value_name = "ADDR[/LEN]")]
-        addresses: Vec<Prefix>,
+        #[command(flatten)]
+        addresses: Addresses,
     },
     /// Show who is in the list
     ///
@@ -79,17 +74,11 @@ Examples:
   sip-filter block import voipbl.txt --ttl 7d --reason voipbl
   curl -s https://example.org/list.txt | sip-filter block import --replace -")]
     Import {
-        /// The file; - is standard input
-        file: PathBuf,
+        #[command(flatten)]
+        options: FileOptions,
         /// For how long, for entries that the file says nothing of
         #[arg(long, value_name = "TIME")]
         ttl: Option<Span>,
-        /// Why, for entries without a comment
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// Take out what other commands have added
-        #[arg(long)]
-        replace: bool,
     },
     /// Print the list as `import` reads it
     #[command(after_help = "\
@@ -109,12 +98,7 @@ pub(super) fn run(verb: &Verb, global: &Global) -> Result<()> {
         } => lists::add(global, List::Block, addresses, *ttl, reason.as_deref()),
         Verb::Del { addresses } => lists::remove(global, List::Block, addresses),
         Verb::List { format } => lists::list(global, List::Block, *format),
-        Verb::Import {
-            file,
-            ttl,
-            reason,
-            replace,
-        } => lists::import(global, List::Block, file, *ttl, reason.as_deref(), *replace),
+        Verb::Import { options, ttl } => lists::import(global, List::Block, options, *ttl),
         Verb::Export => lists::export(global, List::Block),
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Read as _},
-    path::Path,
+    path::PathBuf,
 };
 
 use anyhow::{Context, Result};
@@ -26,15 +26,36 @@ use crate::{
     stats::{Cell, Clock, Column, Row, WallTime},
 };
 
+/// Who is added or taken out.
+#[derive(Debug, clap::Args)]
+pub(super) struct Addresses {
+    /// An address or a prefix
+    #[arg(required = true, value_name = "ADDR[/LEN]")]
+    addresses: Vec<Prefix>,
+}
+
+/// What is imported.
+#[derive(Debug, clap::Args)]
+pub(super) struct FileOptions {
+    /// The file; - is standard input
+    file: PathBuf,
+    /// Why, for entries without a comment
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Take out what other commands have added
+    #[arg(long)]
+    replace: bool,
+}
+
 pub(super) fn add(
     global: &Global,
     list: List,
-    prefixes: &[Prefix],
+    addresses: &Addresses,
     ttl: Option<Span>,
     reason: Option<&str>,
 ) -> Result<()> {
     let entry = |prefix: &Prefix| entry(*prefix, ttl, reason.unwrap_or_default());
-    let entries: Vec<_> = prefixes.iter().map(entry).collect();
+    let entries: Vec<_> = addresses.addresses.iter().map(entry).collect();
     change(global, list, |state| {
         let added = state.add(list, &entries)?;
         Ok(said(list, added))
@@ -61,8 +82,8 @@ pub(super) fn add_one(
     })
 }
 
-pub(super) fn remove(global: &Global, list: List, prefixes: &[Prefix]) -> Result<()> {
-    let mut prefixes = prefixes.to_vec();
+pub(super) fn remove(global: &Global, list: List, addresses: &Addresses) -> Result<()> {
+    let mut prefixes = addresses.addresses.clone();
     if list == List::Block {
         let instance = global.instance()?;
         let state = State::open(&global.state, instance.name())?;
@@ -97,11 +118,14 @@ pub(super) fn remove(global: &Global, list: List, prefixes: &[Prefix]) -> Result
 pub(super) fn import(
     global: &Global,
     list: List,
-    file: &Path,
+    options: &FileOptions,
     ttl: Option<Span>,
-    reason: Option<&str>,
-    replace: bool,
 ) -> Result<()> {
+    let FileOptions {
+        file,
+        reason,
+        replace,
+    } = options;
     let name = file.display().to_string();
     let (name, bytes) = if name == "-" {
         let mut bytes = Vec::new();

@@ -17,3 +17,4 @@ pub mod readers;
 pub mod signatures;
 pub mod size;
 pub mod span;
+mod unit;

@@ -4,8 +4,10 @@ use std::{fmt, str::FromStr};
 
 use anyhow::{Result, bail};
 
+use super::unit::{self, Unit, Wrong};
+
 /// The units, in bytes, from the largest on.
-const UNITS: [(&str, u64); 3] = [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)];
+const UNITS: [Unit; 3] = [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)];
 
 /// A size of whole kilobytes of 1024 bytes, larger than nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,16 +34,11 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self> {
         const ALLOWED: &str = "write a whole number and its unit, as in 512K, 500M or 2G";
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let unit = UNITS.into_iter().find(|(name, _)| *name == unit);
-        let (Ok(number), Some((_, unit))) = (number.parse::<u64>(), unit) else {
-            bail!("`{text}` is no size; {ALLOWED}");
-        };
-        match number.checked_mul(unit) {
-            Some(0) => bail!("`{text}` is no room at all; {ALLOWED}"),
-            Some(bytes) => Ok(Self { bytes }),
-            None => bail!("`{text}` is more than can be counted"),
+        match unit::counted(text, &UNITS) {
+            Ok(bytes) => Ok(Self { bytes }),
+            Err(Wrong::Form) => bail!("`{text}` is no size; {ALLOWED}"),
+            Err(Wrong::Nothing) => bail!("`{text}` is no room at all; {ALLOWED}"),
+            Err(Wrong::TooMuch) => bail!("`{text}` is more than can be counted"),
         }
     }
 }
@@ -49,9 +46,7 @@ impl FromStr for Size {
 impl fmt::Display for Size {
     /// In the largest unit of which it has a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = |(_, unit): &(&str, u64)| self.bytes.is_multiple_of(*unit);
-        let (name, unit) = UNITS.into_iter().find(whole).unwrap_or(UNITS[2]);
-        write!(f, "{}{name}", self.bytes / unit)
+        f.write_str(&unit::written(self.bytes, &UNITS))
     }
 }
 

@@ -5,8 +5,10 @@ use std::{fmt, str::FromStr};
 use anyhow::{Result, bail};
 use sip_filter_common::rules::TICK_BITS;
 
+use super::unit::{self, Unit, Wrong};
+
 /// The units, in nanoseconds, from the largest on.
-const UNITS: [(&str, u64); 5] = [
+const UNITS: [Unit; 5] = [
     ("d", 86_400_000_000_000),
     ("h", 3_600_000_000_000),
     ("m", 60_000_000_000),
@@ -47,16 +49,11 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self> {
         const ALLOWED: &str = "write a whole number and its unit, as in 500ms, 10s, 5m, 1h or 7d";
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let unit = UNITS.into_iter().find(|(name, _)| *name == unit);
-        let (Ok(number), Some((_, unit))) = (number.parse::<u64>(), unit) else {
-            bail!("`{text}` is no span of time; {ALLOWED}");
-        };
-        match number.checked_mul(unit) {
-            Some(0) => bail!("`{text}` is no time at all; {ALLOWED}"),
-            Some(ns) => Ok(Self { ns }),
-            None => bail!("`{text}` is longer than can be counted"),
+        match unit::counted(text, &UNITS) {
+            Ok(ns) => Ok(Self { ns }),
+            Err(Wrong::Form) => bail!("`{text}` is no span of time; {ALLOWED}"),
+            Err(Wrong::Nothing) => bail!("`{text}` is no time at all; {ALLOWED}"),
+            Err(Wrong::TooMuch) => bail!("`{text}` is longer than can be counted"),
         }
     }
 }
@@ -64,9 +61,7 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     /// In the largest unit of which it has a whole number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = |(_, unit): &(&str, u64)| self.ns.is_multiple_of(*unit);
-        let (name, unit) = UNITS.into_iter().find(whole).unwrap_or(UNITS[4]);
-        write!(f, "{}{name}", self.ns / unit)
+        f.write_str(&unit::written(self.ns, &UNITS))
     }
 }
 

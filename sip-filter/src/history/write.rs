@@ -6,7 +6,9 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{
+    Connection, OptionalExtension as _, Transaction, params, params_from_iter, types::ToSqlOutput,
+};
 
 use super::{
     By, Counts, Key,
@@ -186,20 +188,27 @@ impl Writer {
 fn put_counted(transaction: &Transaction<'_>, counted: &[(Key, Counts)]) -> Result<()> {
     let mut put = transaction
         .prepare_cached("INSERT OR REPLACE INTO counted VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
-    for (Key { by, name, kind }, counts) in counted {
-        let [packets, bytes, scanner, dropped, would_drop] = numbers(counts);
-        put.execute(params![
-            by.number(),
-            name,
-            kind,
-            packets,
-            bytes,
-            scanner,
-            dropped,
-            would_drop
-        ])?;
+    for (key, counts) in counted {
+        put.execute(columns(key, counts))?;
     }
     Ok(())
+}
+
+/// The columns from `by` to `would_drop`, in which `counted` and `counts` are alike.
+fn columns<'a>(key: &'a Key, counts: &Counts) -> [ToSqlOutput<'a>; 8] {
+    let Key { by, name, kind } = key;
+    let [packets, bytes, scanner, dropped, would_drop] = numbers(counts).map(ToSqlOutput::from);
+    let [name, kind] = [name.as_str(), kind].map(ToSqlOutput::from);
+    [
+        by.number().into(),
+        name,
+        kind,
+        packets,
+        bytes,
+        scanner,
+        dropped,
+        would_drop,
+    ]
 }
 
 fn put_followed(transaction: &Transaction<'_>, change: &Change) -> Result<()> {
@@ -222,20 +231,10 @@ fn add(transaction: &Transaction<'_>, periods: &[Period], came: &[(Key, Counts)]
          dropped = dropped + excluded.dropped, would_drop = would_drop + excluded.would_drop",
     )?;
     for Period { unit, number } in periods {
-        for (Key { by, name, kind }, counts) in came {
-            let [packets, bytes, scanner, dropped, would_drop] = numbers(counts);
-            put.execute(params![
-                unit.number(),
-                number,
-                by.number(),
-                name,
-                kind,
-                packets,
-                bytes,
-                scanner,
-                dropped,
-                would_drop
-            ])?;
+        for (key, counts) in came {
+            let of_period = [unit.number(), *number].map(ToSqlOutput::from);
+            let row = of_period.into_iter().chain(columns(key, counts));
+            put.execute(params_from_iter(row))?;
         }
     }
     Ok(())
