@@ -10,8 +10,9 @@ use std::{
 };
 
 use sip_filter_tests::{
+    configuration::Configuration,
     corpus,
-    namespace::{Folder, Link, SCANNER, SERVER},
+    namespace::{FILTERED, Folder, Link, SCANNER, SERVER},
     process::{self, Finished},
     sip_filter::{SipFilter, binary},
     stats::Stats,
@@ -320,6 +321,63 @@ fn hits_are_listed_of_each_signature_and_stay_when_others_are_replaced() {
 }
 
 #[test]
+fn what_is_in_force_is_listed_or_what_a_configuration_would_put_in_force() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let configuration = Configuration::new("signatures = \"own.toml\"\n");
+    configuration.write("own.toml", &signature("robot", "dialer", "robot/"));
+    let listed = |options: &str| {
+        let csv = filter.attempt(&format!("signatures list --format csv {options}"));
+        let csv = csv.successful();
+        let is_there = |pattern: &str| csv.stdout.contains(&format!(",{pattern},"));
+        (["robot/", "other/"].map(is_there), csv.stderr)
+    };
+    let option = configuration.option();
+
+    // Given as an operator may, from the folder that it is in.
+    let mut attach = filter.command(["attach", "-i", FILTERED, "--config", "config.toml"]);
+    let folder = configuration.path();
+    attach.current_dir(folder.parent().unwrap_or(Path::new("/")));
+    process::run(attach, PATIENCE).successful();
+
+    // As for `run`: what the command line says wins over the file.
+    assert_eq!(listed(&option).0, [true, false]);
+    let other = Own::new(&signature("other", "dialer", "other/"));
+    let both = format!("{option} --signatures {}", other.path.display());
+    assert_eq!(listed(&both).0, [false, true]);
+
+    let in_force = ([true, false], String::new());
+    assert_eq!(listed(""), in_force);
+    // Whatever is said of another file is not of the filter.
+    assert_eq!(
+        listed(&format!("--signatures {}", other.path.display())).1,
+        ""
+    );
+
+    configuration.write("own.toml", &signature("other", "dialer", "other/"));
+    let (patterns, said) = listed("");
+    assert_eq!(patterns, [false, true]);
+    let changed = "1 of the signatures here are not in force, and 1 that are do not stand here";
+    assert!(said.contains(changed), "{said}");
+    filter.succeed("reload");
+    assert_eq!(listed(""), ([false, true], String::new()));
+
+    fs::remove_file(filter.state().join("test.toml")).unwrap_or_else(|error| panic!("{error}"));
+    let (patterns, said) = listed("");
+    assert_eq!(patterns, [false, false]);
+    assert!(said.contains("does not say which files"), "{said}");
+    filter.detach_all();
+
+    configuration.say("signature = \"own.toml\"\n");
+    let refused = filter.attempt(&format!("signatures list {option}"));
+    assert_eq!(refused.status.code(), Some(1), "{refused}");
+    assert!(
+        refused.stderr.contains("do you mean `signatures`?"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn signatures_are_replaced_in_a_running_filter_and_a_bad_file_changes_nothing() {
     const PROBE: &[u8] = b"OPTIONS sip:100@192.0.2.10 SIP/2.0\r\nUser-Agent: robot/1\r\n\r\n";
     let link = Link::new();
@@ -346,7 +404,7 @@ fn signatures_are_replaced_in_a_running_filter_and_a_bad_file_changes_nothing() 
     assert!(!arrives(), "it is named now, and passed");
 
     let bad = Own::new(&signature("robot", "dialer", "x"));
-    let interface = sip_filter_tests::namespace::FILTERED;
+    let interface = FILTERED;
     let refused = filter.attempt(&format!("attach -i {interface} {}", with(&bad)));
     assert_eq!(refused.status.code(), Some(1), "{refused}");
     assert!(!arrives(), "a file that is refused has changed something");

@@ -2,7 +2,7 @@
 //! is what it is.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     fs,
     io::{self, Write},
     num::NonZeroUsize,
@@ -12,10 +12,17 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
-use super::{Global, Usage, complain, filter_options::PolicyOptions};
+use super::{
+    Global, Usage, complain,
+    filter_options::{PolicyOptions, configuration},
+    given::Given,
+};
 use crate::{
     capture::Capture,
-    config::signatures::{Signature, Signatures},
+    config::{
+        configuration::Configuration,
+        signatures::{Signature, Signatures},
+    },
     explain::{Explainer, Explanation, Matched, Part},
     kernel::Filter,
     output::{
@@ -55,7 +62,7 @@ use crate::{
 #[command(verbatim_doc_comment)]
 #[command(after_help = "\
 Examples:
-  sip-filter signatures list                            the built-in ones
+  sip-filter signatures list                            those in force, or that would be
   sip-filter signatures list --signatures own.toml      with those of a file
   sip-filter signatures list --name edge                with the hits of the filter named `edge`
   sip-filter signatures check own.toml                  whether the file can be used
@@ -64,15 +71,16 @@ Examples:
 pub(super) enum Verb {
     /// List the signatures, and how often each one has hit
     ///
-    /// Hits are packets that a signature has named, since the filter was attached or the signature
+    /// Those of the running filter; where none runs, those that `run` and `attach` would use. Hits are packets that a signature has named, since the filter was attached or the signature
     /// was new to it. They stay when others are replaced. Where several meet a packet, one names
-    /// it and has the hit. There are none for what is not in force: give the file that was attached.
+    /// it and has the hit. There are none for what is not in force.
     #[command(after_help = "\
 Changes nothing. Without an attached filter there are no hits.
 
 Examples:
   sip-filter signatures list
   sip-filter signatures list --name edge
+  sip-filter signatures list --config new.toml
   sip-filter signatures list --signatures own.toml --format csv")]
     List(List),
     /// Check a file of signatures
@@ -119,7 +127,10 @@ pub(super) struct Explain {
 /// Options of `signatures list`.
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Signatures of your own, before the built-in ones
+    /// Those that would be in force with this configuration file, whatever runs
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Those of your own in this file, before the built-in ones, whatever runs
     #[arg(long, value_name = "FILE")]
     signatures: Option<PathBuf>,
     /// How to print it
@@ -231,11 +242,11 @@ fn describe(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
 }
 
 fn list(options: &List, global: &Global) -> Result<()> {
-    let signatures = match &options.signatures {
-        Some(file) => Signatures::with_own(&[file])?,
-        None => Signatures::built_in()?,
-    };
+    let signatures = Signatures::with_own(&files(options, global)?)?;
     let hits = hits(global)?;
+    if options.config.is_none() && options.signatures.is_none() {
+        say_what_has_changed(&signatures, &hits);
+    }
     let rows = signatures.list.iter();
     let rows: Vec<_> = rows.map(|one| Listed::new(one, &hits)).collect();
     match options.format {
@@ -250,6 +261,52 @@ fn list(options: &List, global: &Global) -> Result<()> {
             let table = table::table(&rows, layout);
             output::print(|out| write!(out, "{table}"))
         }
+    }
+}
+
+/// The files of one's own: those that were asked for as `run` takes them, else the running filter's,
+/// else those that it would have.
+fn files(options: &List, global: &Global) -> Result<Vec<PathBuf>> {
+    let List {
+        config, signatures, ..
+    } = options;
+    if config.is_some() || signatures.is_some() {
+        let mut configuration = match config {
+            Some(_) => configuration(config.as_deref())?,
+            None => Configuration::default(),
+        };
+        let file = signatures.clone().map(|file| vec![file]);
+        configuration.signatures.command_line(file);
+        return Ok(configuration.signatures.value);
+    }
+    let instance = global.instance()?;
+    if matches!(instance.dir().try_exists(), Ok(false)) {
+        return Ok(configuration(None)?.signatures.value);
+    }
+    let name = instance.name();
+    let Some(given) = Given::configuration(&global.state, name) else {
+        complain(&format!(
+            "note: {} does not say which files the filter {name} was given; these are the built-in \
+             signatures, or name the files with --config or --signatures",
+            Given::path(&global.state, name).display()
+        ));
+        return Ok(Vec::new());
+    };
+    Ok(given.signatures.value)
+}
+
+/// Says so where the files are not any more what the running filter has read in them.
+fn say_what_has_changed(listed: &Signatures, in_force: &HashMap<u64, u64>) {
+    let listed: HashSet<_> = listed.list.iter().map(Signature::fingerprint).collect();
+    let new = listed.iter().filter(|one| !in_force.contains_key(one));
+    let gone = in_force.keys().filter(|one| !listed.contains(one));
+    let (new, gone) = (new.count(), gone.count());
+    if !in_force.is_empty() && new + gone > 0 {
+        complain(&format!(
+            "note: the files have changed since the filter read them: {new} of the signatures here \
+             are not in force, and {gone} that are do not stand here; `sip-filter reload` puts the \
+             files in force"
+        ));
     }
 }
 
