@@ -9,6 +9,11 @@ use crate::abi::Address;
 /// How many entries each map holds unless the operator says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 131_072;
 
+/// How many blocked prefixes around one another the program looks at. Of those that are so deep within
+/// others, or a multiple of it, [`Listed::expires`] says when the last of them and of all around them
+/// ends.
+pub const NESTED: usize = 8;
+
 /// What is known of an address or a prefix.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

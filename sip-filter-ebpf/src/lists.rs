@@ -5,7 +5,7 @@ use core::{borrow::Borrow, mem::offset_of};
 use aya_ebpf::maps::lpm_trie::Key;
 use sip_filter_common::{
     abi::{Address, Event},
-    lists::{BanFilter, ListFilter, Listed},
+    lists::{BanFilter, ListFilter, Listed, NESTED},
     sender::Sent,
     verdict::Met,
 };
@@ -16,8 +16,6 @@ use crate::{
     source::add,
 };
 
-/// How many prefixes that have expired are passed over, to find a shorter one that has not.
-const EXPIRED: usize = 8;
 /// The length of an address, in bits, and of what IPv4 addresses are mapped into.
 const BITS: u32 = 128;
 const MAPPED: u32 = 96;
@@ -71,7 +69,7 @@ fn listed(source: &Address, now: u64) -> Met {
         && ListFilter::may_cover(&filter.blocked, source)
     {
         let mut length = BITS;
-        for _ in 0..EXPIRED {
+        for _ in 0..NESTED {
             let Some(prefix) = BLOCKED.get(PrefixKey::new(source, length)) else {
                 break;
             };

@@ -94,6 +94,12 @@ fn who_is_listed_is_allowed_or_blocked() {
         .collect();
     let mut nested: Vec<&str> = nested.iter().map(String::as_str).collect();
     nested.push("block 192.0.2.0/24");
+    let deeply: Vec<String> = (2..=31)
+        .map(|n| format!("expired 128.0.0.0/{n}"))
+        .chain((4..=125).map(|n| format!("expired 2000::/{n}")))
+        .collect();
+    let mut deeply: Vec<&str> = deeply.iter().map(String::as_str).collect();
+    deeply.extend(["block 128.0.0.0/1", "block 2000::/3"]);
     let table: &[Case] = &[
         ("nothing is listed", &[], &[("192.0.2.7", Passed)]),
         (
@@ -163,6 +169,23 @@ fn who_is_listed_is_allowed_or_blocked() {
             "several that have expired, in one another",
             &nested,
             &[("192.0.2.1", Blocked), ("192.0.2.200", Blocked)],
+        ),
+        (
+            "all that can have expired in one another",
+            &deeply,
+            &[
+                ("128.0.0.1", Blocked),
+                ("128.0.255.1", Blocked),
+                ("192.0.2.1", Blocked),
+                ("2000::1", Blocked),
+                ("2001:db8::1", Blocked),
+                ("127.0.0.1", Passed),
+            ],
+        ),
+        (
+            "all that can have expired in one another, and nothing else",
+            &deeply[..deeply.len() - 2],
+            &[("128.0.0.1", Passed), ("2000::1", Passed)],
         ),
         (
             "an allowed address that was blocked once",

@@ -251,6 +251,30 @@ fn a_block_ends_without_the_loader() {
 }
 
 #[test]
+fn what_is_around_many_that_have_expired_holds_as_long_as_it_is_there() {
+    let line = Line::new();
+    let filter = SipFilter::new(&line.link.server);
+    filter.attach("");
+    // As many as the program looks at, and one more around them that is added alone.
+    let within = (24..=31).map(|length| format!("192.0.2.{}/{length}", 66 & !0 << (32 - length)));
+    let within = within.collect::<Vec<_>>().join(" ");
+    let expire = |started: Instant| {
+        thread::sleep(Duration::from_millis(2200).saturating_sub(started.elapsed()));
+    };
+    let started = Instant::now();
+    filter.succeed(&format!("block add {within} --ttl 2s"));
+    filter.succeed("block add 192.0.2.0/23");
+    expire(started);
+    assert!(!line.comes_through(SCANNER));
+    filter.succeed(&format!("block add {within} --ttl 2s"));
+    let started = Instant::now();
+    filter.succeed("block del 192.0.2.0/23");
+    assert!(!line.comes_through(SCANNER));
+    expire(started);
+    assert!(line.comes_through(SCANNER));
+}
+
+#[test]
 fn a_file_is_imported_whole_or_not_at_all() {
     let line = Line::new();
     let filter = SipFilter::new(&line.link.server);

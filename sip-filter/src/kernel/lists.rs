@@ -25,7 +25,7 @@ use sip_filter_common::{
 };
 
 use super::{Instance, load, monotonic_ns, syscall};
-use crate::lists::{List, Lists, Rule, now_ms};
+use crate::lists::{List, Lists, Rule, nested, now_ms};
 
 /// In [`Settings::lists`] while the maps hold neither what they did nor what they shall.
 const UNSETTLED: u64 = u64::MAX;
@@ -75,10 +75,11 @@ impl<'a> ListMaps<'a> {
     /// packets dropped are counted on.
     pub(super) fn fill(self, lists: &Lists, before: Option<&Contents>) -> Result<()> {
         let clock = Expiry::now();
-        let filter = filter_of(&lists.rules);
+        let rules = resolved(&lists.rules);
+        let filter = filter_of(&rules);
         syscall::update(self.filter, &0_u32, &*filter).context("cannot write the lists' bits")?;
         let empty = Contents::default();
-        self.write(&lists.rules, before.unwrap_or(&empty), clock)
+        self.write(&rules, before.unwrap_or(&empty), clock)
     }
 
     /// Puts rules into the maps.
@@ -287,6 +288,13 @@ impl Expiry {
     }
 }
 
+/// Rules as the maps have them.
+fn resolved(rules: &[Rule]) -> Vec<Rule> {
+    let mut rules = rules.to_vec();
+    nested::resolve(&mut rules);
+    rules
+}
+
 /// What says of so many rules which maps are in use and what prefixes may cover.
 fn filter_of(rules: &[Rule]) -> Box<ListFilter> {
     let mut filter = Box::new(ListFilter::EMPTY);
@@ -474,7 +482,8 @@ impl RunningLists {
     /// Makes these lists all that is in force.
     pub fn replace(&self, lists: &Lists) -> Result<()> {
         let maps = self.maps();
-        maps.change(&lists.rules, &maps.read()?, &filter_of(&lists.rules))
+        let rules = resolved(&lists.rules);
+        maps.change(&rules, &maps.read()?, &filter_of(&rules))
     }
 
     /// Puts in force what is said of `touched` now: `rules`. Of prefixes, `prefixes` is all that is
@@ -491,8 +500,13 @@ impl RunningLists {
         if addresses > 0 {
             filter.in_use |= ListFilter::ADDRESSES;
         }
-        let before = maps.read_some(touched)?;
-        maps.change(rules, &before, &filter)
+        let resolved = resolved(prefixes);
+        let deep = nested::deep(&resolved, touched);
+        let others = rules.iter().filter(|rule| !deep.contains(&rule.prefix));
+        let deep_rules = resolved.iter().filter(|rule| deep.contains(&rule.prefix));
+        let rules: Vec<_> = others.chain(deep_rules).copied().collect();
+        let before = maps.read_some(touched.iter().chain(&deep))?;
+        maps.change(&rules, &before, &filter)
     }
 
     /// How many packets each entry of a list has dropped.

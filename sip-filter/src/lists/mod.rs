@@ -7,6 +7,7 @@
 
 mod configured;
 mod force;
+pub(crate) mod nested;
 mod state;
 pub mod text;
 
