@@ -3,9 +3,11 @@
 //! known, and nobody is asked.
 
 use std::{
-    fmt,
+    fmt, fs,
     net::IpAddr,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -26,6 +28,13 @@ pub struct Location {
     /// Whose that is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_name: Option<String>,
+}
+
+impl Location {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// `NL, AS64500 Example`, or as much of it as is known.
@@ -62,7 +71,8 @@ struct Country<'a> {
 }
 
 impl Databases {
-    /// Opens them. A file that is replaced by another one, as geoipupdate does, stays the old one here.
+    /// Opens them. A file that is replaced by another one, as geoipupdate does, stays the old one here;
+    /// [`Current`] opens that one when it is told to.
     ///
     /// # Errors
     ///
@@ -102,6 +112,54 @@ impl Databases {
         }
         location
     }
+}
+
+/// Which files are to be asked now, as far as that is known.
+type Files = Box<dyn Fn() -> Option<Vec<PathBuf>> + Send + Sync>;
+
+/// Databases that are opened anew whenever a file was replaced that tells which they are: with each
+/// reload, whoever does it. Where they cannot be read then, those of before are asked; whoever reloads is
+/// told.
+pub struct Current {
+    told_in: PathBuf,
+    files: Files,
+    last: Mutex<(Option<Stamp>, Arc<Databases>)>,
+}
+
+/// Tells a file from the one that takes its place: its number, and when it was written, in seconds and
+/// nanoseconds.
+type Stamp = (u64, i64, i64);
+
+impl Current {
+    /// These for now, and those that `files` names as soon as the file `told_in` is another one.
+    pub fn new(databases: Databases, told_in: PathBuf, files: Files) -> Self {
+        let last = Mutex::new((stamp(&told_in), Arc::new(databases)));
+        Self {
+            told_in,
+            files,
+            last,
+        }
+    }
+
+    /// Those of now.
+    pub fn get(&self) -> Arc<Databases> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = stamp(&self.told_in);
+        // Of a filter that is gone nothing is told.
+        if now.is_some() && now != last.0 {
+            last.0 = now;
+            let opened = (self.files)().and_then(|files| Databases::open(&files).ok());
+            if let Some(databases) = opened {
+                last.1 = Arc::new(databases);
+            }
+        }
+        Arc::clone(&last.1)
+    }
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let file = fs::metadata(file).ok()?;
+    Some((file.ino(), file.mtime(), file.mtime_nsec()))
 }
 
 fn open(file: &Path) -> Result<Reader<Mmap>> {

@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use serde_json::Value;
 use sip_filter_tests::{
     configuration::Configuration,
+    http::Client,
     messages::{REGISTER, SVMAP},
     mmdb::{self, Known},
     namespace::{Folder, Link, PHONE, SCANNER, SERVER},
@@ -135,5 +136,52 @@ fn what_is_configured_holds_for_whoever_reads() {
     ));
     assert_eq!(checked.status.code(), Some(1), "{checked}");
     assert!(checked.stderr.contains("`geoip`"), "{checked}");
+    run.interrupt(PATIENCE).successful();
+}
+
+#[test]
+fn a_reload_opens_what_has_taken_their_place_and_stays_with_the_old_ones_where_it_cannot() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    let folder = Folder::new();
+    let [file, new] = ["country.mmdb", "new.mmdb"].map(|name| folder.path().join(name));
+    // As geoipupdate does: a file that is written to would be one that is being read.
+    let replace = || fs::rename(&new, &file).unwrap_or_else(|error| panic!("{error}"));
+    let publish = |country: &'static str| {
+        mmdb::write(&new, &[(SCANNER, 32, Known::Country(country))]);
+        replace();
+    };
+    publish("NL");
+    let configuration = Configuration::new(&format!("geoip = ['{}']\n", file.display()));
+    let run = filter.run(&format!("{} --http 9060", configuration.option()));
+    let client = Client::new(&link.server, "127.0.0.1:9060");
+    client.wait();
+    send(&link, SCANNER, SVMAP);
+    let country = || {
+        let stats = client.get("/api/v1/stats").json();
+        let mut sources = stats["sources"].as_array().into_iter().flatten();
+        let scanner = sources.find(|it| it["source"] == SCANNER);
+        scanner.map(|it| it["country"].clone())
+    };
+    client.wait_until("it is in NL", || country() == Some("NL".into()));
+
+    publish("FR");
+    filter.succeed("reload");
+    client.wait_until("it is in FR", || country() == Some("FR".into()));
+
+    fs::write(&new, "no database").unwrap_or_else(|error| panic!("{error}"));
+    replace();
+    let reloaded = filter.attempt("reload").successful();
+    assert!(reloaded.stderr.contains("country.mmdb"), "{reloaded}");
+    // What is read from now on.
+    send(&link, PHONE, REGISTER);
+    client.wait_until("somebody else is there", || {
+        client.get("/api/v1/stats").body.contains(PHONE)
+    });
+    assert_eq!(country(), Some("FR".into()));
+    run.signal(libc::SIGHUP);
+    client.wait_until("it was said in the log", || {
+        run.stderr().contains("country.mmdb is no database")
+    });
     run.interrupt(PATIENCE).successful();
 }

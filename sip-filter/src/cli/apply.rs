@@ -12,6 +12,7 @@ use crate::{
     access,
     config::configuration::{Configuration, History, Origin},
     events::socket,
+    geoip::Databases,
     kernel::{self, Attached, Filter, Instance, Interface, Load},
     lists::{self, Lists, State, Writing},
 };
@@ -100,6 +101,12 @@ pub(super) fn apply_in_turn(
         None => lists::catch_up(&global.state, &instance)?,
     }
     attached.notices.extend(options.note(&ready));
+    // No reason not to filter.
+    if let Err(error) = Databases::open(&configuration.geoip.value) {
+        attached.notices.push(format!(
+            "{error:#}; where sources are is said as before, if it was known"
+        ));
+    }
 
     let mut from_file = known.map_or_else(Vec::new, |known| known.from_file);
     let mut detached = Vec::new();

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     access,
     events::{self, Event, Feed, socket::Socket},
-    geoip::Databases,
+    geoip::{Current, Databases},
     http::Bound,
     kernel::{self, Attached, Filter, Instance, Logger, PinsWatch, Reports},
     output::{self, Terminal, live, table::thousands},
@@ -144,12 +144,8 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     let configuration = args.filter.configuration()?;
     let http = args.http.bind(configuration.http)?;
     let events_file = args.events.clone().or(configuration.events.value);
-    // That it is not known where a source is is no reason not to filter.
-    let databases = Databases::open(&configuration.geoip.value).unwrap_or_else(|error| {
-        log::warn!("{error:#}; nothing is said of where sources are");
-        Databases::default()
-    });
-    let databases = Arc::new(databases);
+    // That it is not known where a source is is no reason not to filter; who attaches is told.
+    let databases = Databases::open(&configuration.geoip.value).unwrap_or_default();
     let Applied {
         attached:
             Attached {
@@ -163,6 +159,12 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
         policy,
         history,
     } = apply(filter_options, global, args.verbose, Before::Stays)?;
+    let (state, name) = (global.state.clone(), instance.name().to_owned());
+    let databases = Arc::new(Current::new(
+        databases,
+        Given::path(&state, &name),
+        Box::new(move || Some(Given::configuration(&state, &name)?.geoip.value)),
+    ));
     // Before there are threads, for capabilities are a thread's.
     give_up_privileges(group);
     // What comes until the end is kept when this is dropped.
@@ -415,7 +417,7 @@ async fn forward(logger: Option<Logger>) {
 async fn report(
     instance: &Instance,
     filter: &Filter,
-    databases: &Databases,
+    databases: &Current,
     begun: u64,
     feed: &Feed,
     file: Option<&Path>,
@@ -424,13 +426,13 @@ async fn report(
         let mut reports = Reports::open(instance)?;
         let mut before = filter.last_reports()?;
         before.retain(|report| report.at < begun);
-        for event in Event::in_words(filter, databases, &before)? {
+        for event in Event::in_words(filter, &databases.get(), &before)? {
             feed.push(event);
         }
         loop {
             let mut reports = reports.next().await?;
             reports.retain(|report| report.at >= begun);
-            let events = Event::in_words(filter, databases, &reports)?;
+            let events = Event::in_words(filter, &databases.get(), &reports)?;
             log_events(&events, file);
             for event in events {
                 feed.push(event);

@@ -29,7 +29,7 @@ use auth::Guard;
 use readings::Readings;
 use tokio::runtime;
 
-use crate::{config::listen::Listen, events::Feed, geoip::Databases, kernel::Instance};
+use crate::{config::listen::Listen, events::Feed, geoip::Current, kernel::Instance};
 
 /// The names of interfaces that the filter is to be on and is not, because they are gone.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +91,7 @@ impl Bound {
         instance: Instance,
         state: PathBuf,
         events: Feed,
-        databases: Arc<Databases>,
+        databases: Arc<Current>,
     ) -> Result<Server> {
         memory::keep_no_large_pieces();
         let missing = Missing::default();

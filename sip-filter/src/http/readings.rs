@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     events::{Event, Feed},
-    geoip::Databases,
+    geoip::Current,
     kernel::{self, AttachedMode, Filter, Instance},
     output::json,
     stats::{Condition, Snapshot, Status},
@@ -153,7 +153,7 @@ pub(super) struct Readings {
     state: PathBuf,
     missing: Missing,
     events: Feed,
-    databases: Arc<Databases>,
+    databases: Arc<Current>,
     counted: Arc<Last<Counted>>,
     in_force: Arc<Last<InForce>>,
     health: Arc<Last<Result<String, String>>>,
@@ -167,7 +167,7 @@ impl Readings {
         state: PathBuf,
         missing: Missing,
         events: Feed,
-        databases: Arc<Databases>,
+        databases: Arc<Current>,
     ) -> Self {
         Self {
             instance,
@@ -189,7 +189,7 @@ impl Readings {
         let databases = Arc::clone(&self.databases);
         let read = move || {
             let mut snapshot = Snapshot::read(&instance, &Filter::open(&instance)?)?;
-            snapshot.locate(&databases);
+            snapshot.locate(&databases.get());
             Ok(Counted {
                 snapshot,
                 document: OnceLock::new(),
