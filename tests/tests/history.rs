@@ -172,6 +172,10 @@ impl<'a> Kept<'a> {
                 [reason.packets, 0, reason.dropped],
             );
         }
+        for behaviour in &stats.behaviours {
+            let counts = [behaviour.packets, 0, behaviour.dropped];
+            expect("behaviour", &behaviour.behaviour, counts);
+        }
         for unit in ["minute", "hour", "month"] {
             assert_eq!(self.sums(unit), expected, "by {unit}");
         }
@@ -204,6 +208,7 @@ fn what_was_counted_is_kept_once_through_kills_restarts_and_new_counters() {
     let link = Link::new();
     let kept = Kept::new(&link);
     let filter = &kept.filter;
+    let sweep = Configuration::new("[behaviour.port-sweep]\nports = 2\n");
     let running = kept.run("--drop scanners");
     kept.send(&link, 10);
     wait_until("what was sent is kept", || kept.packets() == 30);
@@ -218,16 +223,18 @@ fn what_was_counted_is_kept_once_through_kills_restarts_and_new_counters() {
     kept.assert_agrees(&stats);
 
     // What a reload does not change does not change the history.
-    let running = kept.run("");
+    let running = kept.run(&sweep.option());
     filter.succeed("reload");
     kept.send(&link, 1);
     wait_until("what was sent is kept", || kept.packets() == 57);
     // A kill just after a send: whatever was read, nothing comes twice.
     kept.send(&link, 7);
     running.kill();
-    let running = kept.run("--keep");
+    let running = kept.run(&format!("{} --keep", sweep.option()));
     running.interrupt(PATIENCE).successful();
-    kept.assert_agrees(&filter.stats());
+    let stats = filter.stats();
+    assert!(stats.behaviour("port-sweep") > 0, "{stats:?}");
+    kept.assert_agrees(&stats);
     assert_eq!(kept.packets(), 78);
 
     // New counters begin at nothing, and what they say is added; to the end of `run`.

@@ -152,6 +152,7 @@ fn two_years() -> (String, BTreeMap<String, [u64; 3]>) {
              {month},method,REGISTER,,{calls},0,0,0,0\n\
              {month},tool,sipvicious,scanner,{tools},0,{tools},5,7\n\
              {month},reason,signature,,{tools},0,0,5,7\n\
+             {month},behaviour,port-sweep,,9,0,0,3,6\n\
              {month}-15,source,192.0.2.{number},,{tools},0,{tools},5,7\n"
         );
         months.insert(month, [all, accesses, tools]);
@@ -185,6 +186,8 @@ fn a_report_says_what_the_history_says() {
     assert_eq!(said["kinds"][0]["name"], "scanner");
     assert_eq!(said["kinds"][0]["packets"].as_u64(), Some(sum(2)));
     assert_eq!(said["reasons"][0]["dropped"].as_u64(), Some(24 * 5));
+    assert_eq!(said["behaviours"][0]["name"], "port-sweep");
+    assert_eq!(said["behaviours"][0]["dropped"].as_u64(), Some(24 * 3));
     assert_eq!(said["sources"][0]["source"], "192.0.2.23");
     assert_eq!(said["year_before"], Value::Null);
 
@@ -226,6 +229,7 @@ fn a_report_says_what_the_history_says() {
         "Figure 3",
         "Figure 4",
         "Year on year",
+        "port-sweep",
         "192.0.2.23",
         "█",
     ] {

@@ -35,8 +35,8 @@ use crate::{
 /// What was counted over months
 ///
 /// `run --history FILE`, or [history] in the configuration file, keeps by minute, hour, day and month
-/// what was counted: in all, by what it was, method, tool, port and reason, and by source and day. The
-/// file is an SQLite database; `sip-filter report` shows what is in it.
+/// what was counted: in all, by what it was, method, tool, port, reason and behaviour, and by source and
+/// day. The file is an SQLite database; `sip-filter report` shows what is in it.
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -49,7 +49,7 @@ pub(super) enum Verb {
     /// CSV with a header line, or a JSON object a line, with the fields start, by, name, kind,
     /// packets, bytes, scanner, dropped, would_drop; the last four may be missing. `start` is a minute
     /// or an hour of UTC, a day or a month: 2026-11-26T22:15Z, 2026-11-26T22Z, 2026-11-26, 2026-11.
-    /// `by` is total, class, method, tool, port, reason or source; `kind` is a tool's.
+    /// `by` is total, class, method, tool, port, reason, behaviour or source; `kind` is a tool's.
     #[command(after_help = "\
 Changes the history: all lines are added, or none where one is wrong. Each line is added to the
 period that it names, and to all larger ones: say each packet once. What is imported twice counts

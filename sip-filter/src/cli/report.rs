@@ -30,7 +30,7 @@ use crate::{
 /// Draws, from the history that `run` keeps, what the bulletin of the Japanese National Police Agency
 /// of 10 March 2016 shows of probes for SIP servers: accesses to 5060/UDP per local address, requests
 /// by method, accesses by tool used or not, accesses of tools by destination port, and the table of
-/// ports; and tools, sources, reasons, and the year before.
+/// ports; and tools, behaviours, sources, reasons, and the year before.
 ///
 /// Without options, the last twelve months. Up to two days are shown by hour, up to 92 by day, all else
 /// by whole months.
@@ -168,7 +168,11 @@ fn csv(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     for it in &report.tool_ports {
         line("tool_port_share", "", &it.port, it.share.to_string())?;
     }
-    for (number, named) in [("tool", &report.tools), ("reason", &report.reasons)] {
+    for (number, named) in [
+        ("tool", &report.tools),
+        ("behaviour", &report.behaviours),
+        ("reason", &report.reasons),
+    ] {
         for it in named {
             line(number, "", &it.name, it.counts.packets.to_string())?;
         }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use jiff::{Timestamp, tz::TimeZone};
-use sip_filter_common::tool::Kind;
+use sip_filter_common::{rules::Behaviour, tool::Kind};
 
 use super::{
     By, Counts, Key, OTHER,
@@ -166,6 +166,17 @@ fn by_key(snapshot: &Snapshot) -> HashMap<Key, Counts> {
         counts.insert(Key::new(By::Reason, reason.reason), count);
     }
     counts.retain(|_, count| !count.is_zero());
+    // Those that were not met, too: what an older layout knew nothing of (see `schema`) is known then.
+    for behaviour in Behaviour::ALL {
+        let seen = snapshot.behaviours.iter();
+        let mut seen = seen.filter(|row| row.behaviour == behaviour.name());
+        let count = seen.next().map_or_else(Counts::default, |row| Counts {
+            dropped: row.dropped,
+            would_drop: row.would_drop,
+            ..Counts::of_packets(row.packets)
+        });
+        counts.insert(Key::new(By::Behaviour, behaviour.name()), count);
+    }
     counts
 }
 

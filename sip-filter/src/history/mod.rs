@@ -49,11 +49,13 @@ pub enum By {
     Reason,
     /// The source's address; by day alone.
     Source,
+    /// The behaviour that they were a part of.
+    Behaviour,
 }
 
 impl By {
     /// All, in the order of their numbers in the file.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Total,
         Self::Class,
         Self::Method,
@@ -61,6 +63,7 @@ impl By {
         Self::Port,
         Self::Reason,
         Self::Source,
+        Self::Behaviour,
     ];
 
     /// The number in the file, which never changes.
@@ -79,6 +82,7 @@ impl fmt::Display for By {
             Self::Port => "port",
             Self::Reason => "reason",
             Self::Source => "source",
+            Self::Behaviour => "behaviour",
         })
     }
 }

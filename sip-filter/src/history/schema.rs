@@ -30,7 +30,11 @@ const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// [`By`](super::By)'s number. In the keys' order a report's rows stand together. `counters` and
 /// `counted` are what the filter's counters said last, `followed` the same of sources: nine numbers of
 /// eight bytes and a few more in one value, since ten thousand may change in an interval.
-const STEPS: &[&str] = &["
+///
+/// Layout 2 counts by behaviour, too. What the filter had counted of these before is of no known time: as
+/// if more had been counted than there can be, so that nothing has come since when they are read first.
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE counts (
         unit INTEGER NOT NULL,
         start INTEGER NOT NULL,
@@ -78,7 +82,14 @@ const STEPS: &[&str] = &["
         address BLOB PRIMARY KEY,
         numbers BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+    ",
+    "
+    INSERT INTO counted
+        SELECT 7, column1, '', max, max, max, max, max FROM counters,
+            (SELECT 9223372036854775807 AS max),
+            (VALUES ('password-guessing'), ('enumeration'), ('port-sweep'), ('address-sweep'), ('flood'));
+    ",
+];
 
 /// Opens a history to write it, and makes it where there is none.
 ///
@@ -248,8 +259,18 @@ pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use sip_filter_common::rules::Behaviour;
+
     use super::*;
-    use crate::history::tests::Folder;
+    use crate::{
+        config::configuration::Configuration,
+        history::{
+            By, Counts, Key, ledger::Reading, period::Unit, read::Reader, tests::Folder,
+            write::Writer,
+        },
+    };
 
     /// What a later version may add.
     const NEXT: &str = "ALTER TABLE counts ADD COLUMN colour TEXT NOT NULL DEFAULT 'none'";
@@ -267,8 +288,9 @@ mod tests {
         // A step that fails has not happened, and those before it have.
         let broken = steps(&[NEXT, "CREATE TABLE more (x); DROP TABLE nothing"]);
         opened(path, &broken).unwrap_err();
-        let connection = opened(path, &broken[..2]).unwrap();
-        assert_eq!(version_of(&connection, &broken).unwrap(), 2);
+        let next = STEPS.len() + 1;
+        let connection = opened(path, &broken[..next]).unwrap();
+        assert_eq!(version_of(&connection, &broken).unwrap(), next);
         let found = connection.query_row("SELECT packets, colour FROM counts", [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
         });
@@ -284,11 +306,69 @@ mod tests {
         for error in [open(path).unwrap_err(), open_to_read(path).unwrap_err()] {
             let said = format!("{error:#}");
             assert!(
-                said.contains("newer version of sip-filter (layout 2,"),
+                said.contains(&format!("newer version of sip-filter (layout {next},")),
                 "{said}"
             );
             assert!(!is_damaged(&error), "{said}");
         }
+    }
+
+    #[test]
+    fn a_file_that_knew_no_behaviours_counts_them_from_now_on() {
+        let Folder(folder) = &Folder::new("behaviours");
+        let path = &folder.join("h.sqlite");
+        let older = opened(path, &STEPS[..1]).unwrap();
+        let rows = "INSERT INTO counters VALUES (1, 'edge', 'boot', 7, 1, 1, 0);
+            INSERT INTO counted VALUES (0, '', '', 100, 0, 0, 0, 0);
+            INSERT INTO counts VALUES (3, 24322, 0, '', '', 100, 0, 0, 0, 0)";
+        older.execute_batch(rows).unwrap();
+        assert!(format!("{:#}", open_to_read(path).unwrap_err()).contains("an older version"));
+        drop(older);
+
+        let mut writer = Writer::open(path).unwrap();
+        let mut ledger = writer.ledger("edge").unwrap().unwrap();
+        let of = |behaviour: Behaviour| Key::new(By::Behaviour, behaviour.name());
+        // What came in three intervals: the first one says what was there before, too.
+        let mut came = |number: i64, swept: u64, flooded: u64| {
+            let counts = [
+                (Key::new(By::Total, ""), 100 + number as u64),
+                (of(Behaviour::PortSweep), swept),
+                (of(Behaviour::Flood), flooded),
+            ];
+            let reading = Reading {
+                identity: ledger.identity.clone().unwrap(),
+                began: 0,
+                at: Timestamp::from_second(1_795_000_000 + number).unwrap(),
+                monotonic: number as u64,
+                counts: HashMap::from(counts.map(|(key, it)| (key, Counts::of_packets(it)))),
+                sources: Vec::new(),
+            };
+            let change = ledger.change(&reading, &TimeZone::UTC, 0);
+            let settings = Configuration::default().history;
+            writer
+                .write("edge", &change, &settings, &TimeZone::UTC)
+                .unwrap();
+            ledger.apply(&change);
+            let behaviours = change.came.iter();
+            let behaviours = behaviours.filter(|(key, _)| key.by == By::Behaviour);
+            behaviours
+                .map(|(key, counts)| (key.name.clone(), counts.packets))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(came(1, 500, 0), []);
+        let both = [("flood".to_owned(), 2), ("port-sweep".to_owned(), 10)];
+        assert_eq!(came(2, 510, 2), both);
+        assert_eq!(came(3, 510, 2), []);
+        drop(writer);
+
+        let reader = Reader::open(path).unwrap();
+        let kept = reader.kept(Unit::Month, 0..i64::MAX, By::Behaviour);
+        let kept = kept.unwrap().into_iter();
+        let kept: Vec<_> = kept.map(|it| (it.key.name, it.counts.packets)).collect();
+        assert_eq!(kept, both);
+        // And what was there stays, with the three that came.
+        let total = reader.kept(Unit::Month, 24_322..24_323, By::Total).unwrap();
+        assert_eq!(total[0].counts.packets, 103);
     }
 
     #[test]

@@ -206,17 +206,18 @@ pub fn tables(report: &Report) -> Vec<Table> {
         texts: 2,
         rows: report.tools.iter().map(named).collect(),
     };
-    let kinds = report.kinds.iter().map(|it| {
+    let by_name = |it: &Named| {
         let name = [it.name.clone()];
         name.into_iter().chain(numbers(&it.counts)).collect()
-    });
+    };
     let kinds = Table {
         title: "Kinds of tools".to_owned(),
         note: "All tools, those among them that are not named above.".to_owned(),
         head: vec!["kind", "packets", "dropped", "would drop"],
         texts: 1,
-        rows: kinds.collect(),
+        rows: report.kinds.iter().map(by_name).collect(),
     };
+    let are_located = report.sources.iter().any(|it| !it.location.is_empty());
     let sources = report.sources.iter().map(|it| {
         let Counts {
             packets,
@@ -226,36 +227,38 @@ pub fn tables(report: &Report) -> Vec<Table> {
             ..
         } = it.counts;
         let numbers = [packets, scanner, dropped, would_drop].map(thousands);
-        let texts = [it.source.to_string(), it.location.to_string()];
-        texts.into_iter().chain(numbers).collect()
+        let place = are_located.then(|| it.location.to_string());
+        let texts = [it.source.to_string()].into_iter().chain(place);
+        texts.chain(numbers).collect()
     });
+    let mut head = vec!["source"];
+    head.extend(are_located.then_some("where"));
+    let texts = head.len();
+    head.extend(["packets", "of tools", "dropped", "would drop"]);
     let sources = Table {
         title: "Sources".to_owned(),
         note: "Of whole days, the sources that sent most. An address of UDP can be forged."
             .to_owned(),
-        head: vec![
-            "source",
-            "where",
-            "packets",
-            "of tools",
-            "dropped",
-            "would drop",
-        ],
-        texts: 2,
+        head,
+        texts,
         rows: sources.collect(),
     };
-    let reasons = report.reasons.iter().map(|it| {
-        let name = [it.name.clone()];
-        name.into_iter().chain(numbers(&it.counts)).collect()
-    });
     let reasons = Table {
         title: "Reasons".to_owned(),
         note: "The rule that met each packet first.".to_owned(),
         head: vec!["reason", "packets", "dropped", "would drop"],
         texts: 1,
-        rows: reasons.collect(),
+        rows: report.reasons.iter().map(by_name).collect(),
     };
-    let tables = [ports, tools, kinds, sources, reasons, year(report)];
+    let behaviours = Table {
+        title: "Behaviours".to_owned(),
+        note: "Packets that were a part of one, whatever they said of themselves.".to_owned(),
+        head: vec!["behaviour", "packets", "dropped", "would drop"],
+        texts: 1,
+        rows: report.behaviours.iter().map(by_name).collect(),
+    };
+    let year = year(report);
+    let tables = [ports, tools, kinds, behaviours, sources, reasons, year];
     tables
         .into_iter()
         .filter(|it| !it.rows.is_empty())

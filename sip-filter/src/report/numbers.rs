@@ -66,6 +66,8 @@ pub struct Report {
     pub tool_ports: Vec<PortShare>,
     /// By the rule that met them, most packets first.
     pub reasons: Vec<Named>,
+    /// By the behaviour that they were a part of, most packets first.
+    pub behaviours: Vec<Named>,
     /// By source, most packets first.
     pub sources: Vec<Source>,
     /// The same span a year before, where all of it was kept.
@@ -252,6 +254,7 @@ impl Report {
             kinds,
             tool_ports,
             reasons: named(kept(By::Reason)?),
+            behaviours: named(kept(By::Behaviour)?),
             sources,
             year_before,
             notes: notes(reader, span, zone)?,
