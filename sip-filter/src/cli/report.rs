@@ -16,7 +16,7 @@ use crate::{
         period::{Period, Unit},
         read::Reader,
     },
-    output::{self, Format, Terminal, json},
+    output::{self, Format, Terminal, escape, json},
     report::{
         html,
         numbers::{Report, Wanted},
@@ -144,7 +144,7 @@ const MAX_PERIODS: i64 = 5_000;
 fn csv(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     let mut line = |figure: &str, start: &str, name: &str, value: String| {
-        csv.write_record([figure, start, name, &value])
+        csv.write_record([figure, start, &escape::terminal(name), &value])
     };
     line("number", "start", "name", "value".to_owned())?;
     for it in &report.periods {

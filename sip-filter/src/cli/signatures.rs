@@ -26,7 +26,7 @@ use crate::{
     explain::{Explainer, Explanation, Matched, Part},
     kernel::Filter,
     output::{
-        self, Format, Terminal, csv, json,
+        self, Format, Terminal, csv, escape, json,
         table::{self, Layout, thousands},
     },
     replay,
@@ -227,18 +227,19 @@ fn describe(out: &mut dyn Write, explanation: &Explanation) -> io::Result<()> {
                 pattern,
                 ..
             } = found;
+            let tool = escape::terminal(tool);
             write!(out, "  signature: {tool} ({kind}) by {field}")?;
             match (found.at, found.length) {
                 (Some(at), Some(length)) => {
                     let (how, last) = (found.how, at + length - 1);
                     writeln!(out, ", {how} {pattern:?}, in bytes {at} to {last}")?;
                 }
-                _ => writeln!(out, " {pattern}")?,
+                _ => writeln!(out, " {}", escape::terminal(pattern))?,
             }
         }
         None => writeln!(out, "  signature: none")?,
     }
-    writeln!(out, "  verdict: it {verdict}")
+    writeln!(out, "  verdict: it {}", escape::terminal(verdict))
 }
 
 fn list(options: &List, global: &Global) -> Result<()> {

@@ -25,6 +25,7 @@ use crate::{
     config::signatures::tool_name,
     geoip::{Databases, Location},
     kernel::Filter,
+    output::escape,
     stats::{Clock, WallTime},
 };
 
@@ -34,7 +35,7 @@ pub use text::harmless;
 
 /// Something that the program has reported.
 ///
-/// All text that came with the packet is [`harmless`].
+/// All text that came with the packet is [`harmless`], and so is the tool's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// When the packet arrived, to a jiffy.
@@ -141,7 +142,10 @@ impl Event {
         reports: &[abi::Event],
     ) -> Result<Vec<Self>> {
         let tools = filter.tools()?;
-        let tool = |number: usize| tool_name(tools.get(number)?).map(str::to_owned);
+        let tool = |number: usize| {
+            let name = tool_name(tools.get(number)?)?;
+            Some(escape::terminal(name).into_owned())
+        };
         let clock = Clock::now();
         let events = reports
             .iter()

@@ -20,6 +20,7 @@ use super::{
     read::Reader,
     write::Writer,
 };
+use crate::output::json;
 
 /// The longest name, in bytes.
 const MAX_NAME: usize = 100;
@@ -264,8 +265,7 @@ pub fn write(out: &mut dyn Write, lines: &[Line], written: Written) -> io::Resul
         }
         Written::Json => {
             for line in lines {
-                serde_json::to_writer(&mut *out, line)?;
-                writeln!(out)?;
+                json::document(out, line)?;
             }
             Ok(())
         }

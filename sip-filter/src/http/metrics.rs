@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::ports::Ports,
+    output::escape,
     stats::{
         Attachment, ByBehaviour, ByReason, Events, Fill, Method, Port, Snapshot, Tool, Totals,
     },
@@ -149,7 +150,10 @@ fn methods(families: &mut Families, seen: &[Method]) {
 }
 
 fn tools(families: &mut Families, snapshot: &Snapshot) {
-    let labels = |row: &Tool| vec![("tool", row.tool.clone()), ("kind", row.kind.to_owned())];
+    let labels = |row: &Tool| {
+        let tool = escape::terminal(&row.tool).into_owned();
+        vec![("tool", tool), ("kind", row.kind.to_owned())]
+    };
     families.columns(
         "tool",
         &snapshot.tools,

@@ -15,7 +15,7 @@ use sip_filter_common::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::config::signatures::tool_name;
+use crate::{config::signatures::tool_name, output::escape};
 
 /// The verdicts that the program logs, on their way to the `log` crate.
 pub struct Logger(EbpfLogger<Words>);
@@ -29,7 +29,7 @@ impl Logger {
             .try_into()?;
         let tools = tools
             .iter()
-            .map(|tool| Ok(tool_name(&tool?).map(str::to_owned)))
+            .map(|tool| Ok(tool_name(&tool?).map(|name| escape::terminal(name).into_owned())))
             .collect::<Result<_>>()
             .context("cannot read the tools' names")?;
         let logger = EbpfLogger::init_with_logger(ebpf, Words { tools })

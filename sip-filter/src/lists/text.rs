@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use jiff::Timestamp;
 
 use super::{Entry, List, NewEntry};
-use crate::{config::prefix::Prefix, stats::WallTime};
+use crate::{config::prefix::Prefix, output::escape, stats::WallTime};
 
 /// What a comment begins with that says when an entry expires.
 const UNTIL: &str = "until ";
@@ -94,7 +94,8 @@ pub fn write(out: &mut dyn Write, entries: &[Entry], now: u64) -> io::Result<()>
             continue;
         }
         last = Some(prefix);
-        match (entry.until, &*entry.reason) {
+        let reason = escape::terminal(&entry.reason);
+        match (entry.until, &*reason) {
             (None, "") => writeln!(out, "{prefix}")?,
             (None, reason) => writeln!(out, "{prefix}  # {reason}")?,
             (Some(until), reason) => {

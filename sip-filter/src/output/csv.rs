@@ -1,7 +1,9 @@
-//! CSV (RFC 4180): one table with a header line. Names in a list are joined by semicolons.
+//! CSV (RFC 4180): one table with a header line. Names in a list are joined by semicolons, and what is no
+//! more than seen in them is written out as in tables.
 
 use std::io::{self, Write};
 
+use super::escape;
 use crate::stats::{Cell, Row, Section, Snapshot, Status};
 
 /// One section of a snapshot.
@@ -29,19 +31,27 @@ pub fn section(out: &mut dyn Write, snapshot: &Snapshot, section: Section) -> io
 pub fn rows<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(R::COLUMNS.iter().map(|column| column.name))?;
+    // A million cells: one place for the text of each.
+    let mut text = Vec::new();
     for row in rows {
-        csv.write_record(R::COLUMNS.iter().map(|column| text((column.cell)(row))))?;
+        for column in R::COLUMNS {
+            text.clear();
+            write_cell(&mut text, (column.cell)(row))?;
+            csv.write_field(&text)?;
+        }
+        // The end of the line.
+        csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()
 }
 
-fn text(cell: Cell) -> String {
+fn write_cell(out: &mut impl Write, cell: Cell) -> io::Result<()> {
     match cell {
-        Cell::Number(number) | Cell::Identifier(number) => number.to_string(),
-        Cell::Text(text) => text,
-        Cell::List(names) => names.join(";"),
-        Cell::Address(address) => address.to_string(),
-        Cell::Time(time) => time.to_string(),
+        Cell::Number(number) | Cell::Identifier(number) => write!(out, "{number}"),
+        Cell::Text(text) => write!(out, "{}", escape::terminal(&text)),
+        Cell::List(names) => write!(out, "{}", escape::terminal(&names.join(";"))),
+        Cell::Address(address) => write!(out, "{address}"),
+        Cell::Time(time) => write!(out, "{time}"),
     }
 }
 

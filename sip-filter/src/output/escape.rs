@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt::Write as _};
 
 /// For a terminal, or any other place where text is read as it is.
 pub fn terminal(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_hostile) {
+    if is_harmless(text) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);
@@ -39,8 +39,14 @@ pub fn html(text: &str) -> String {
     escaped
 }
 
+/// Whether all of a text is to be read and nothing else.
+pub fn is_harmless(text: &str) -> bool {
+    // Nearly all of it is ASCII that is seen.
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.chars().any(is_hostile)
+}
+
 /// Whether a character does something, hides, or hides what others do.
-fn is_hostile(character: char) -> bool {
+pub fn is_hostile(character: char) -> bool {
     match character {
         // C0, DEL and C1 (Unicode's general category Cc), line ends and tabulators among them.
         _ if character.is_control() => true,

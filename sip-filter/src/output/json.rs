@@ -1,9 +1,12 @@
-//! JSON: one document, compact, with a line end.
+//! JSON: one document, compact, with a line end. Whoever parses it gets each text as it was; on a terminal
+//! it does nothing.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::{Serializer, ser::Formatter};
 
+use super::escape;
 use crate::stats::{
     ByBehaviour, ByReason, Interface, Method, Port, Section, Snapshot, Source, Tool, Totals,
     WallTime,
@@ -70,8 +73,33 @@ pub fn snapshot(
 ///
 /// When `out` cannot be written.
 pub fn document(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
+    value.serialize(&mut Serializer::with_formatter(&mut *out, Harmless))?;
     writeln!(out)
+}
+
+/// As compact as can be, with `\u202e` in place of characters that would do something or hide.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        if escape::is_harmless(text) {
+            return out.write_all(text.as_bytes());
+        }
+        for character in text.chars() {
+            if escape::is_hostile(character) {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}")?;
+                }
+            } else {
+                write!(out, "{character}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +171,17 @@ mod tests {
             ]
         });
         assert_eq!(printed(None), expected);
+    }
+
+    #[test]
+    fn a_text_does_nothing_and_is_the_same_for_whoever_parses_it() {
+        let text = "a\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{e0041}\"\\ü\n";
+        let mut out = Vec::new();
+        document(&mut out, &text).unwrap();
+        let written = String::from_utf8(out.clone()).unwrap();
+        let expected = r#""a\u001b[2J\u007f\u009b\u202e\udb40\udc41\"\\ü\n""#;
+        assert_eq!(written.trim_end(), expected);
+        assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
     }
 
     #[test]
