@@ -73,7 +73,9 @@ fn style() -> String {
          div.numbers { overflow-x: auto; }\n\
          table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }\n\
          th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid var(--grid); }\n\
-         th.text, td.text { text-align: left; overflow-wrap: anywhere; }\n",
+         th.text, td.text { text-align: left; }\n\
+         th.text, figure + div.numbers td.text { white-space: nowrap; }\n\
+         td.text { overflow-wrap: anywhere; min-width: 5rem; }\n",
     );
     let changed = |colour, other: &str| {
         let colour = chart::hex(colour);
@@ -93,8 +95,9 @@ fn style() -> String {
     }
     style += "}\n\
               @media print { body { max-width: none; margin: 0; font-size: 11pt; } \
-              figure, tr { break-inside: avoid; } h2 { break-after: avoid; } \
-              div.numbers { overflow: visible; } }\n";
+              figure, tr { break-inside: avoid; } h2, p.note { break-after: avoid; } \
+              div.numbers { overflow: visible; } \
+              table { font-size: 8pt; } th, td { padding: .1rem .4rem; } }\n";
     style
 }
 

@@ -95,8 +95,11 @@ function showTools(tools) {
 function showSources(sources, time) {
   const note = sources.length < SOURCES ? "" : `The ${SOURCES} with the most packets.`;
   place("sources-note").textContent = note;
+  const where = (row) => [row.country, row.asn && `AS${row.asn}`, row.as_name].filter(Boolean).join(" ");
+  const located = sources.some(where) ? [["where", where, "text"]] : [];
   showTable(place("sources"), [
     ["source", (row) => row.source],
+    ...located,
     count("packets", "packets"),
     count("scanner", "scanner"),
     count("dropped", "dropped"),
