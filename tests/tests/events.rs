@@ -192,7 +192,7 @@ fn status_says_what_became_of_events() {
     assert_eq!(status["events"], expected);
     let table = filter.succeed("status");
     assert!(
-        table.contains("1 reported, 0 suppressed, 0 that nobody read"),
+        table.contains("1 reported, 0 suppressed, 0 without room"),
         "{table}"
     );
 }

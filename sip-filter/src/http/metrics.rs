@@ -380,7 +380,7 @@ fn condition(families: &mut Families, snapshot: &Snapshot, in_force: &InForce, m
     ];
     families.add(
         "events",
-        "Events by what became of them: reported, suppressed for being too many, lost unread",
+        "Events by what became of them: reported, suppressed for being too many, lost for want of room",
         events.map(|(outcome, events)| (label("outcome", outcome), Value::Counter(events))),
     );
     if let Some(program) = &condition.program

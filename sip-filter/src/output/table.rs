@@ -232,11 +232,20 @@ fn in_use(condition: &Condition) -> Vec<(&'static str, String)> {
         suppressed,
         lost,
     } = condition.events;
+    let is_whole = lost == 0;
     let [reported, suppressed, lost] = [reported, suppressed, lost].map(thousands);
     lines.push((
         "events",
-        format!("{reported} reported, {suppressed} suppressed, {lost} that nobody read"),
+        format!("{reported} reported, {suppressed} suppressed, {lost} without room"),
     ));
+    if !is_whole {
+        for line in [
+            "there was no room, since no `run` has read those before them in time;",
+            "`sip-filter events` knows the last one of each source all the same",
+        ] {
+            lines.push(("", line.to_owned()));
+        }
+    }
     for fill in &condition.maps {
         if let Some(entries) = fill.entries {
             let [entries, at_most] = [entries, fill.at_most.into()].map(thousands);
@@ -492,6 +501,35 @@ mod tests {
         }
         .unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn events_that_nobody_has_read_are_explained() {
+        let said = |lost| {
+            let condition = Condition {
+                attachments: Vec::new(),
+                maps: Vec::new(),
+                program: None,
+                events: Events {
+                    reported: 1_024,
+                    suppressed: 2,
+                    lost,
+                },
+                rate: None,
+            };
+            let lines = in_use(&condition).into_iter();
+            lines.map(|(_, text)| text).collect::<Vec<_>>().join("\n")
+        };
+        assert!(!said(0).contains("no `run`"), "{}", said(0));
+        let explained = said(7);
+        assert!(
+            explained.contains("7 without room\nthere was no room, since no `run`"),
+            "{explained}"
+        );
+        assert!(
+            explained.contains("knows the last one of each source"),
+            "{explained}"
+        );
     }
 
     #[test]

@@ -93,11 +93,12 @@ pub struct Program {
 /// How many events there were, and what became of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Events {
-    /// Handed to whoever reads them.
+    /// Put where a `run` reads them.
     pub reported: u64,
     /// Not reported, for there were too many in that second.
     pub suppressed: u64,
-    /// For which there was no room, since nobody reads them, or not fast enough.
+    /// For which there was no room there, since no `run` reads them, or not fast enough. The last one of
+    /// each source is known all the same.
     pub lost: u64,
 }
 
