@@ -216,8 +216,13 @@ fn put_followed(transaction: &Transaction<'_>, change: &Change) -> Result<()> {
     for address in &change.gone {
         delete.execute([address])?;
     }
-    let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO followed VALUES (?, ?)")?;
-    for (address, followed) in &change.sources {
+    let mut put = transaction.prepare_cached(
+        "INSERT INTO followed VALUES (?, ?) ON CONFLICT DO UPDATE SET numbers = excluded.numbers",
+    )?;
+    // In the order of the file's pages: thousands may have changed.
+    let mut sources: Vec<_> = change.sources.iter().collect();
+    sources.sort_unstable_by_key(|(address, _)| *address);
+    for (address, followed) in sources {
         put.execute(params![address, packed(followed)])?;
     }
     Ok(())

@@ -17,7 +17,7 @@ use super::{
     auth::Guard,
     exposition::Text,
     metrics, page,
-    readings::{Readings, document},
+    readings::{BRIEF, Readings, document},
 };
 
 type Answer = Response<Full<Bytes>>;
@@ -122,9 +122,9 @@ fn refused(status: StatusCode) -> Answer {
 }
 
 async fn metrics(readings: &Readings, format: Text) -> Result<String> {
-    let counted = readings.counted().await.map_err(shared)?;
+    let counted = readings.brief().await.map_err(shared)?;
     let in_force = readings.in_force().await.map_err(shared)?;
-    metrics::encode(format, &counted.snapshot, &in_force, &readings.missing())
+    metrics::encode(format, &counted, &in_force, &readings.missing())
 }
 
 async fn health(readings: &Readings) -> Result<Answer> {
@@ -137,10 +137,10 @@ async fn health(readings: &Readings) -> Result<Answer> {
 }
 
 async fn stats(readings: &Readings, top: Option<NonZeroUsize>) -> Result<Bytes> {
-    let counted = readings.counted().await.map_err(shared)?;
-    match top {
-        Some(top) => counted.top(top.get()),
-        None => counted.document(),
+    match top.map(NonZeroUsize::get) {
+        Some(top @ ..=BRIEF) => readings.brief().await.map_err(shared)?.top(top),
+        Some(top) => readings.counted().await.map_err(shared)?.top(top),
+        None => readings.counted().await.map_err(shared)?.document(),
     }
 }
 

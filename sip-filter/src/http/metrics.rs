@@ -9,7 +9,7 @@ use sip_filter_common::{abi::PortSet, rules::Behaviour, sip::MessageClass, verdi
 
 use super::{
     exposition::{Families, Labels, Text, Value},
-    readings::InForce,
+    readings::{Counted, InForce},
 };
 use crate::{
     config::ports::Ports,
@@ -27,10 +27,11 @@ const OTHER: &str = "other";
 /// The text; `missing` are interfaces that the filter is to be on and that are gone.
 pub(super) fn encode(
     format: Text,
-    snapshot: &Snapshot,
+    counted: &Counted,
     in_force: &InForce,
     missing: &[String],
 ) -> Result<String> {
+    let snapshot = &counted.snapshot;
     let mut families = Families::default();
     totals(&mut families, snapshot);
     methods(&mut families, &snapshot.methods);
@@ -38,7 +39,7 @@ pub(super) fn encode(
     ports(&mut families, &snapshot.ports, &in_force.ports);
     reasons(&mut families, &snapshot.reasons);
     behaviours(&mut families, &snapshot.behaviours);
-    condition(&mut families, snapshot, in_force, missing);
+    condition(&mut families, counted, in_force, missing);
     families.encode(format)
 }
 
@@ -290,7 +291,10 @@ fn behaviours(families: &mut Families, seen: &[ByBehaviour]) {
     );
 }
 
-fn condition(families: &mut Families, snapshot: &Snapshot, in_force: &InForce, missing: &[String]) {
+fn condition(families: &mut Families, counted: &Counted, in_force: &InForce, missing: &[String]) {
+    let Counted {
+        snapshot, sources, ..
+    } = counted;
     let InForce {
         status,
         condition,
@@ -300,7 +304,7 @@ fn condition(families: &mut Families, snapshot: &Snapshot, in_force: &InForce, m
     families.one(
         "sources",
         "Sources that are remembered",
-        Value::Gauge(snapshot.sources.len() as u64),
+        Value::Gauge(*sources as u64),
     );
     let lists = &status.lists;
     families.add(
@@ -477,13 +481,9 @@ mod tests {
 
     fn encoded(format: Text, ports: &str) -> String {
         let missing = ["eth1".to_owned()];
-        encode(
-            format,
-            &stats::tests::snapshot(),
-            &in_force(ports),
-            &missing,
-        )
-        .unwrap()
+        // A brief reading has fewer than there are.
+        let counted = Counted::new(stats::tests::snapshot(), 5_000);
+        encode(format, &counted, &in_force(ports), &missing).unwrap()
     }
 
     #[test]
@@ -508,7 +508,7 @@ mod tests {
             "port_packets_total{port=\"5099\"} 0",
             "reason_dropped_packets_total{reason=\"signature\"} 1234570",
             "behaviour_packets_total{behaviour=\"password-guessing\"} 0",
-            "sources 4",
+            "sources 5000",
             "list_entries{list=\"block\"} 5",
             "bans 0",
             "escalations_total 7",
@@ -528,7 +528,7 @@ mod tests {
         }
         assert!(text.ends_with("# EOF\n"), "{text}");
         let older = encoded(Text::Prometheus, "5060-5100");
-        assert!(older.contains("\nsip_filter_sources 4\n"), "{older}");
+        assert!(older.contains("\nsip_filter_sources 5000\n"), "{older}");
         assert!(
             older.contains("# TYPE sip_filter_packets_total counter\n"),
             "{older}"

@@ -168,13 +168,16 @@ fn fill(instance: &Instance, name: &'static str) -> Result<Fill> {
     let map = MapData::from_fd(syscall::open_pin_to_read(&pin)?)?;
     let info = map.info()?;
     let at_most = info.max_entries();
+    let (fd, key) = (map.fd().as_fd(), info.key_size() as usize);
     let entries = match info.map_type() {
-        Ok(MapType::Hash | MapType::LruHash | MapType::PerCpuHash | MapType::LpmTrie) => {
-            let count = syscall::count_keys(map.fd().as_fd(), info.key_size() as usize, at_most);
-            Some(count.with_context(|| format!("cannot read the map {name}"))?)
+        Ok(MapType::Hash | MapType::LruHash) => {
+            Some(syscall::count_entries(fd, key, info.value_size() as usize))
         }
+        Ok(MapType::PerCpuHash | MapType::LpmTrie) => Some(syscall::count_keys(fd, key, at_most)),
         _ => None,
     };
+    let entries = entries.transpose();
+    let entries = entries.with_context(|| format!("cannot read the map {name}"))?;
     Ok(Fill {
         map: name,
         entries,

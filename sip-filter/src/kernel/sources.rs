@@ -99,7 +99,9 @@ impl Sources {
                 }
                 Entry::Vacant(new) => {
                     new.insert(known);
-                    listed.swap(known, next);
+                    if known != next {
+                        listed.swap(known, next);
+                    }
                     known += 1;
                 }
             }

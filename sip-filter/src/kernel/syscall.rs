@@ -160,8 +160,31 @@ pub(super) fn lookup_all_into<K: aya::Pod, V: aya::Pod>(
 ) -> io::Result<()> {
     // SAFETY: `Pod` types are valid for every bit pattern.
     let (no_key, no_value): (K, V) = unsafe { (mem::zeroed(), mem::zeroed()) };
-    let mut keys = vec![no_key; BATCH];
-    let mut values = vec![no_value; BATCH];
+    batches(map, (no_key, 1), (no_value, 1), |keys, values| {
+        all.extend(keys.iter().copied().zip(values.iter().copied()));
+    })
+}
+
+/// Counts the entries of a hash map whose keys and values take so many bytes.
+pub(super) fn count_entries(map: BorrowedFd<'_>, key: usize, value: usize) -> io::Result<u64> {
+    let mut count = 0;
+    batches(map, (0_u8, key), (0_u8, value), |keys, _| {
+        count += (keys.len() / key) as u64;
+    })?;
+    Ok(count)
+}
+
+/// Reads a hash map in batches, which are handed to `take`: keys and the values that belong to them, each
+/// so many pieces of the kind that is given.
+fn batches<K: aya::Pod, V: aya::Pod>(
+    map: BorrowedFd<'_>,
+    (no_key, pieces_of_key): (K, usize),
+    (no_value, pieces_of_value): (V, usize),
+    mut take: impl FnMut(&[K], &[V]),
+) -> io::Result<()> {
+    let mut room = BATCH;
+    let mut keys = vec![no_key; room * pieces_of_key];
+    let mut values = vec![no_value; room * pieces_of_value];
     // The place where the next batch begins: for a hash, the number of a bucket.
     let mut place = 0_u32;
     let mut is_first = true;
@@ -169,12 +192,12 @@ pub(super) fn lookup_all_into<K: aya::Pod, V: aya::Pod>(
         let mut next = 0_u32;
         // SAFETY: every bit pattern, zero too, is a valid `bpf_attr`.
         let mut attr: bpf_attr = unsafe { mem::zeroed() };
-        attr.batch.map_fd = map.as_fd().as_raw_fd() as u32;
+        attr.batch.map_fd = map.as_raw_fd() as u32;
         attr.batch.in_batch = if is_first { 0 } else { &raw const place as u64 };
         attr.batch.out_batch = &raw mut next as u64;
         attr.batch.keys = keys.as_mut_ptr() as u64;
         attr.batch.values = values.as_mut_ptr() as u64;
-        attr.batch.count = keys.len() as u32;
+        attr.batch.count = room as u32;
         let result = bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr);
         // SAFETY: the kernel sets the count in every case in which it has read entries.
         let count = unsafe { attr.batch.count } as usize;
@@ -183,14 +206,18 @@ pub(super) fn lookup_all_into<K: aya::Pod, V: aya::Pod>(
             Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
             Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
                 // One bucket holds more than a batch; nothing was read of it.
-                keys.resize(keys.len() * 2, no_key);
-                values.resize(values.len() * 2, no_value);
+                room *= 2;
+                keys.resize(room * pieces_of_key, no_key);
+                values.resize(room * pieces_of_value, no_value);
                 continue;
             }
             Err(error) if error.raw_os_error() == Some(libc::EINTR) => continue,
             Err(error) => return Err(error),
         };
-        all.extend(keys.iter().copied().zip(values.iter().copied()).take(count));
+        take(
+            &keys[..count * pieces_of_key],
+            &values[..count * pieces_of_value],
+        );
         if is_last {
             return Ok(());
         }

@@ -295,8 +295,8 @@ pub fn totals(totals: &Totals, terminal: Terminal) -> String {
     let side_by_side = |across: usize| {
         let lines = fields.len().div_ceil(across);
         let pairs = fields.chunks(lines).flat_map(|fields| {
-            let mut names = Rendered::new("", 0, false);
-            let mut numbers = Rendered::new("", 0, true);
+            let mut names = Rendered::new(false);
+            let mut numbers = Rendered::new(true);
             for (name, number, style) in fields {
                 names.push(name.clone(), PLAIN);
                 numbers.push(number.clone(), style);
@@ -314,21 +314,27 @@ pub fn totals(totals: &Totals, terminal: Terminal) -> String {
 
 /// Rows under a header.
 pub fn table<R: Row>(rows: &[R], layout: Layout<'_>) -> String {
-    let mut columns: Vec<_> = R::COLUMNS
-        .iter()
-        .map(|column| render(column, rows, layout))
-        .filter(|column| rows.is_empty() || column.says_something())
-        .collect();
-    // The first column names the row and the one sorted by explains the order: both stay.
-    while width(&columns) > layout.terminal.width
-        && let Some((least, _)) = columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.rank > 0 && column.name != layout.sorted_by)
-            .max_by_key(|(_, column)| column.rank)
-    {
-        columns.remove(least);
+    // The first column names the row and the one sorted by explains the order: both stay, and then
+    // others as far as there is room. What has none is not written at all.
+    let stays = |column: &Column<R>| column.rank == 0 || column.name == layout.sorted_by;
+    let mut by_rank: Vec<_> = R::COLUMNS.iter().enumerate().collect();
+    by_rank.sort_by_key(|(_, column)| (!stays(column), column.rank));
+    let mut columns: Vec<(usize, Rendered)> = Vec::new();
+    let mut width = 0;
+    for (place, column) in by_rank {
+        let rendered = render(column, rows, layout);
+        if !rows.is_empty() && !rendered.says_something() {
+            continue;
+        }
+        let gap = if columns.is_empty() { 0 } else { GAP };
+        width += gap + rendered.width;
+        if width > layout.terminal.width && !stays(column) {
+            break;
+        }
+        columns.push((place, rendered));
     }
+    columns.sort_by_key(|(place, _)| *place);
+    let columns: Vec<_> = columns.into_iter().map(|(_, column)| column).collect();
     lay_out(&columns)
 }
 
@@ -340,7 +346,7 @@ fn render<R>(column: &Column<R>, rows: &[R], layout: Layout<'_>) -> Rendered {
         .iter()
         .filter(|cell| **cell != Cell::Text(String::new()));
     let right = !known.next().is_some_and(is_left);
-    let mut rendered = Rendered::new(column.name, column.rank, right);
+    let mut rendered = Rendered::new(right);
     let header = if layout.terminal.colour { BOLD } else { PLAIN };
     rendered.push(title(column.name), header);
     for cell in cells {
@@ -352,8 +358,6 @@ fn render<R>(column: &Column<R>, rows: &[R], layout: Layout<'_>) -> Rendered {
 
 /// A column as text.
 pub(crate) struct Rendered {
-    name: &'static str,
-    rank: u8,
     right: bool,
     /// Texts from the top down, its header among them, each with its style.
     texts: Vec<(String, &'static str)>,
@@ -362,10 +366,8 @@ pub(crate) struct Rendered {
 }
 
 impl Rendered {
-    pub(crate) fn new(name: &'static str, rank: u8, right: bool) -> Self {
+    pub(crate) fn new(right: bool) -> Self {
         Self {
-            name,
-            rank,
             right,
             texts: Vec::new(),
             width: 0,
@@ -373,13 +375,21 @@ impl Rendered {
     }
 
     pub(crate) fn push(&mut self, text: String, style: &'static str) {
-        self.width = self.width.max(text.chars().count());
+        self.width = self.width.max(characters(&text));
         self.texts.push((text, style));
     }
 
     /// Whether anything stands below the header.
     fn says_something(&self) -> bool {
         self.texts.iter().skip(1).any(|(text, _)| !text.is_empty())
+    }
+}
+
+/// How many characters a text has.
+fn characters(text: &str) -> usize {
+    match text.is_ascii() {
+        true => text.len(),
+        false => text.chars().count(),
     }
 }
 
@@ -407,7 +417,7 @@ pub(crate) fn lay_out(columns: &[Rendered]) -> String {
                 Some((text, style)) => (text.as_str(), *style),
                 None => ("", PLAIN),
             };
-            let padding = column.width - text.chars().count();
+            let padding = column.width - characters(text);
             if text.is_empty() {
                 blanks += padding;
                 continue;
@@ -456,16 +466,24 @@ fn style(name: &str, cell: &Cell, terminal: Terminal) -> &'static str {
 }
 
 /// A number with its thousands separated: 1,234,567.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
+pub fn thousands(mut number: u64) -> String {
+    /// 18,446,744,073,709,551,615.
+    const LONGEST: usize = 26;
+    let mut text = [0; LONGEST];
+    let mut place = LONGEST;
+    loop {
+        place -= 1;
+        text[place] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
         }
-        text.push(digit);
+        if (LONGEST - place) % 4 == 3 {
+            place -= 1;
+            text[place] = b',';
+        }
     }
-    text
+    text[place..].iter().copied().map(char::from).collect()
 }
 
 /// How long ago, in the largest unit of which there are at least two: `90s ago`, `3h ago`.

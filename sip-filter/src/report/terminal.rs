@@ -60,7 +60,7 @@ fn columns<'a>(
 ) -> Vec<Rendered> {
     let bold = if terminal.colour { BOLD } else { PLAIN };
     let column = |(place, name): (usize, &str)| {
-        let mut column = Rendered::new("", 0, place >= texts);
+        let mut column = Rendered::new(place >= texts);
         column.push(escape::terminal(name).into_owned(), bold);
         for row in rows {
             let cell = row.get(place).map_or("", String::as_str);
@@ -108,7 +108,7 @@ fn bars(figure: &Figure, terminal: Terminal) -> String {
     let room = terminal.width.saturating_sub(table::width(&columns) + 2);
     let room = room.clamp(*BARS.start(), *BARS.end());
     let most = heights.iter().copied().fold(0.0, f64::max);
-    let mut bars = Rendered::new("", 0, false);
+    let mut bars = Rendered::new(false);
     bars.push(String::new(), PLAIN);
     let colour = if terminal.colour { CYAN } else { PLAIN };
     for height in heights {

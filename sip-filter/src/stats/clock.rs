@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::Offset};
 use serde::{Serialize, Serializer};
 
 use crate::kernel;
@@ -38,15 +38,46 @@ impl WallTime {
     }
 }
 
+/// As long as the text of a moment is.
+const WRITTEN: usize = "2026-11-23T06:00:00.000Z".len();
+
+impl WallTime {
+    /// As text. Two of these stand in each line of 65,536 sources, and jiff's own way, which knows of
+    /// other formats too, took a quarter of the time that writing them took.
+    fn written(self) -> [u8; WRITTEN] {
+        let it = Offset::UTC.to_datetime(self.0);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        // A year before 1 or with five digits has no such text: no clock shows one.
+        let year = u32::try_from(it.year()).unwrap_or(0);
+        for (end, number) in [
+            (4, year),
+            (7, it.month() as u32),
+            (10, it.day() as u32),
+            (13, it.hour() as u32),
+            (16, it.minute() as u32),
+            (19, it.second() as u32),
+            (23, it.millisecond() as u32),
+        ] {
+            let (mut place, mut rest) = (end, number);
+            while rest > 0 {
+                place -= 1;
+                text[place] = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        text
+    }
+}
+
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", self.0)
+        f.write_str(str::from_utf8(&self.written()).unwrap_or_default())
     }
 }
 
 impl Serialize for WallTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(str::from_utf8(&self.written()).unwrap_or_default())
     }
 }
 
@@ -104,6 +135,21 @@ mod tests {
             (90_000_000_001, "2026-11-23T06:00:00.000Z"),
         ] {
             assert_eq!(clock.at(monotonic).to_string(), expected, "at {monotonic}");
+        }
+    }
+
+    #[test]
+    fn moments_are_written_as_rfc_3339_has_them() {
+        for ns in [
+            0,
+            1_000_000,
+            951_782_399_999_999_999,
+            951_868_800_000_000_000,
+            i128::from(WALL) + 1_234_567_890,
+            253_402_207_199_999_000_000,
+        ] {
+            let time = WallTime::from_wide_ns(ns);
+            assert_eq!(time.to_string(), format!("{:.3}", time.0), "{ns}");
         }
     }
 

@@ -12,6 +12,7 @@ mod row;
 mod status;
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
 };
@@ -252,6 +253,20 @@ impl Counters {
         })
     }
 
+    /// Forgets all sources but so many: those that a snapshot lists first.
+    fn keep_top(&mut self, top: usize) {
+        if self.sources.len() <= top {
+            return;
+        }
+        if top > 0 {
+            self.sources
+                .select_nth_unstable_by_key(top - 1, |(source, count)| {
+                    (Reverse(count.packets()), address(*source))
+                });
+        }
+        self.sources.truncate(top);
+    }
+
     /// Adds what was counted of other packets, with the same tool numbers.
     pub fn add(&mut self, other: Self) {
         let Self {
@@ -298,6 +313,26 @@ impl Snapshot {
         // After the maps, so that nothing was seen later than now.
         let clock = Clock::now();
         Ok(Self::new(instance.name(), interfaces, &counters, clock))
+    }
+
+    /// The same with no more sources than so many, those with the most packets, and how many there are:
+    /// the others are not put into words, which takes longer than to read them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::read`].
+    pub fn read_top(
+        instance: &kernel::Instance,
+        filter: &kernel::Filter,
+        top: usize,
+    ) -> Result<(Self, usize)> {
+        let interfaces = filter.interfaces()?;
+        let mut counters = Counters::read(filter)?;
+        let clock = Clock::now();
+        let all = counters.sources.len();
+        counters.keep_top(top);
+        let snapshot = Self::new(instance.name(), interfaces, &counters, clock);
+        Ok((snapshot, all))
     }
 
     /// Has the sources say where they are, as far as the databases know.
@@ -480,6 +515,11 @@ fn ports(counts: &[(u16, PortCount)]) -> Vec<Port> {
         .collect()
 }
 
+/// As people write it.
+fn address(source: Address) -> IpAddr {
+    Ipv6Addr::from(source.octets()).to_canonical()
+}
+
 impl Source {
     fn new<'a>(
         source: Address,
@@ -488,7 +528,7 @@ impl Source {
         clock: Clock,
     ) -> Self {
         Self {
-            source: Ipv6Addr::from(source.octets()).to_canonical(),
+            source: address(source),
             packets: count.packets(),
             bytes: count.bytes,
             scanner: count.scanner,

@@ -80,20 +80,36 @@ pub fn check_column<R: Row>(name: &str) -> Result<()> {
 
 /// Sorts by the column with that name, and where it is equal by the first column. Leaves the
 /// rows as they are when there is no such column.
-pub fn sort<R: Row>(rows: &mut Vec<R>, name: &str) {
+pub fn sort<R: Row>(rows: &mut [R], name: &str) {
     let Some(column) = R::COLUMNS.iter().find(|column| column.name == name) else {
         return;
     };
     let identity = R::COLUMNS[0].cell;
-    let mut keyed: Vec<_> = rows
-        .drain(..)
-        .map(|row| ((column.cell)(&row), identity(&row), row))
-        .collect();
-    keyed.sort_by(|(one, its, _), (other, others, _)| {
+    let keys = rows.iter().map(|row| ((column.cell)(row), identity(row)));
+    let mut keyed: Vec<_> = keys.zip(0..rows.len()).collect();
+    // No two rows have the same identity.
+    keyed.sort_unstable_by(|((one, its), _), ((other, others), _)| {
         one.listed_before(other)
             .then_with(|| its.listed_before(others))
     });
-    rows.extend(keyed.into_iter().map(|(_, _, row)| row));
+    let order = keyed.into_iter().map(|(_, at)| at).collect();
+    arrange(rows, order);
+}
+
+/// Puts rows into an order: at each place the row that stood at the one named there. Rows are long, so
+/// each is moved once.
+fn arrange<R>(rows: &mut [R], mut order: Vec<usize>) {
+    for first in 0..order.len() {
+        let mut place = first;
+        // Along the circle of those that take each other's place; where that is done, all are in theirs.
+        while order[place] != first {
+            let next = order[place];
+            rows.swap(place, next);
+            order[place] = place;
+            place = next;
+        }
+        order[place] = place;
+    }
 }
 
 /// A column of counts.

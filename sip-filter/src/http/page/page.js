@@ -4,6 +4,8 @@
 import { draw, grouped } from "/charts.js";
 
 const EVERY = 2000;
+// What is in force changes seldom, and takes longer to tell than what was counted.
+const STATUS_EVERY = 10000;
 const SOURCES = 100;
 const EVENTS = 20;
 // Colours for methods: the most frequent ones, and one for all others.
@@ -197,6 +199,16 @@ function say(text, kind) {
 }
 
 let shown;
+let inForce;
+let asked = -Infinity;
+
+async function readStatus() {
+  if (performance.now() - asked >= STATUS_EVERY) {
+    inForce = await read("/api/v1/status");
+    asked = performance.now();
+  }
+  return inForce;
+}
 
 function show({ stats, series, status, events }) {
   shown = { stats, series, status, events };
@@ -219,11 +231,12 @@ async function refresh() {
       const [stats, series, status, events] = await Promise.all([
         read(`/api/v1/stats?top=${SOURCES}`),
         read("/api/v1/series"),
-        read("/api/v1/status"),
+        readStatus(),
         read(`/api/v1/events?top=${EVENTS}`),
       ]);
       show({ stats, series, status, events });
     } catch (error) {
+      asked = -Infinity;
       say(`cannot be read: ${error.message}`, "bad");
     }
   }
