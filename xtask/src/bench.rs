@@ -21,6 +21,12 @@ pub enum Subject {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Milliseconds that outputs of many sources take, and what share of a core `run` takes meanwhile
+    Outputs {
+        /// Arguments of the benchmark, such as --sources 10000
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Packets a second of a capture, with both engines of `sip-filter replay`
     Replay {
         /// Arguments of the benchmark, such as --packets 1000000
@@ -33,11 +39,15 @@ pub enum Subject {
 pub fn measure(workspace: &Workspace, subject: &Subject) -> Result<()> {
     let (name, arguments) = match subject {
         Subject::Kernel { arguments } => ("kernel", arguments),
+        Subject::Outputs { arguments } => ("outputs", arguments),
         Subject::Replay { arguments } => ("replay", arguments),
     };
     privilege::require_root()?;
     let bpf_rustc = setup::prepare(workspace, Purpose::Run)?;
     build::ebpf(workspace, &bpf_rustc)?;
+    if let Subject::Outputs { .. } = subject {
+        build::loader(workspace, true)?;
+    }
     let mut cargo = workspace.cargo();
     cargo.args(["bench", "--package", "sip-filter-tests", "--bench", name]);
     command::run(
