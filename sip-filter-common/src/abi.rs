@@ -16,7 +16,7 @@ use crate::{
 
 /// The version of everything in this module. A loader of another version does not read
 /// the maps.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// The XDP program's name in the object; the names of others begin with it.
 pub const PROGRAM: &str = "sip_filter";
@@ -103,8 +103,6 @@ pub mod global {
     pub const DROP_SET: &str = "DROP_SET";
     /// `u32`: not 0 to inspect datagrams to any port that start like SIP.
     pub const ANY_PORT: &str = "ANY_PORT";
-    /// `u32`: not 0 where the kernel has `bpf_ktime_get_coarse_ns` (5.11).
-    pub const COARSE_CLOCK: &str = "COARSE_CLOCK";
     /// `u32`: not 0 where an XDP program may be handed frames in several pieces (5.18).
     pub const SEVERAL_PIECES: &str = "SEVERAL_PIECES";
     /// [`PortSet`](super::PortSet): the inspected ports.
@@ -390,8 +388,8 @@ pub struct Counts {
     pub ports: [PortPlace; PORT_PLACES],
     /// The kernel's jiffies when `now` was read.
     pub jiffies: u64,
-    /// Nanoseconds of the kernel's monotonic clock: read once a jiffy, which is as exact as the
-    /// coarse clock is; asking that for every packet is a call.
+    /// Nanoseconds of the kernel's clock since boot: read once a jiffy, since asking for it with every
+    /// packet is a call.
     pub now: u64,
     /// What sources have sent lately, at [`Recent::place`]; and at [`Recent::PASSING`] a packet
     /// that has found no place, on its way to [`map::SOURCES`], which is nothing to readers.

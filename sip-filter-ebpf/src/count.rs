@@ -6,9 +6,8 @@
 //! for itself.
 
 use aya_ebpf::{
-    Global,
     bindings::{BPF_NOEXIST, xdp_action},
-    helpers::{bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
+    helpers::{bpf_jiffies64, bpf_ktime_get_boot_ns},
 };
 use sip_filter_common::{
     abi::{Counts, Facts, PortCount, PortPlace},
@@ -25,10 +24,6 @@ use crate::{
     payload::PacketPayload,
     policy, source,
 };
-
-// Named in `sip_filter_common::abi::global`.
-#[unsafe(no_mangle)]
-static COARSE_CLOCK: Global<u32> = Global::new(0);
 
 /// What a new port begins with.
 static NEW_PORT: PortCount = PortCount {
@@ -190,7 +185,7 @@ fn placeless_port(port: u32) -> Option<&'static mut PortCount> {
     Some(unsafe { &mut *count })
 }
 
-/// Nanoseconds of the monotonic clock, to a jiffy.
+/// Nanoseconds of the clock that goes on while the machine sleeps, to a jiffy.
 ///
 /// The kernel replaces the question for its jiffies by a load.
 #[inline(always)]
@@ -207,13 +202,10 @@ pub fn now(counts: &mut Counts) -> u64 {
     counts.now
 }
 
+/// Nanoseconds since the machine was started, those in which it slept too: what is blocked for an hour
+/// is blocked for an hour of the wall clock.
 #[inline(always)]
-fn clock() -> u64 {
-    if COARSE_CLOCK.load() != 0 {
-        // SAFETY: a helper without arguments.
-        unsafe { bpf_ktime_get_coarse_ns() }
-    } else {
-        // SAFETY: a helper without arguments.
-        unsafe { bpf_ktime_get_ns() }
-    }
+pub fn clock() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_ktime_get_boot_ns() }
 }

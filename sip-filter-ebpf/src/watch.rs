@@ -1,9 +1,6 @@
 //! Judging a source by what it has done lately: limits, behaviours, escalation.
 
-use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_NOEXIST},
-    helpers::bpf_ktime_get_ns,
-};
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use sip_filter_common::{
     abi::{Counts, Event},
     classify::{self, Classification, Work},
@@ -13,7 +10,7 @@ use sip_filter_common::{
 };
 
 use crate::{
-    count::counts,
+    count::{clock, counts},
     maps::{BAN_FILTER, BANS, SENDERS},
     payload::PacketPayload,
     policy,
@@ -35,8 +32,7 @@ pub fn judge(payload: &PacketPayload, found: &Classification, work: &mut Work, s
     sent.class = found.class as u64;
     sent.clock = sent.at;
     if uses & Rules::FINE_CLOCK != 0 && uses & Rules::SET_CLOCK == 0 {
-        // SAFETY: a helper without arguments.
-        sent.clock = unsafe { bpf_ktime_get_ns() };
+        sent.clock = clock();
     }
     sent.user = 0;
     sent.note_tool(is_hostile, is_dropped);

@@ -95,7 +95,7 @@ const VISITS: usize = 32;
 /// How many sources a thread has to itself.
 const OWN: usize = 6;
 
-/// How far the kernel's coarse clock may be behind, in nanoseconds: a tick, of which there are
+/// How far the time that the program has read may be behind, in nanoseconds: a tick, of which there are
 /// at least a hundred a second.
 const CLOCK_STEP: u64 = 10_000_000;
 

@@ -176,7 +176,6 @@ impl Loaded {
         let drop_set = load.drop.0;
         let any_port = u32::from(load.any_port);
         let uses = load.rules.uses;
-        let coarse_clock = u32::from(has_coarse_clock()?);
         let (xdp_program, several_pieces) = match takes_several_pieces()? {
             true => (abi::PROGRAM, 1_u32),
             false => (abi::ONE_PIECE_PROGRAM, 0),
@@ -205,7 +204,6 @@ impl Loaded {
         loader
             .override_global(global::DROP_SET, &drop_set, true)
             .override_global(global::ANY_PORT, &any_port, true)
-            .override_global(global::COARSE_CLOCK, &coarse_clock, true)
             .override_global(global::SEVERAL_PIECES, &several_pieces, true)
             .override_global(global::LOG_LEVEL, &log_level, true)
             .override_global(global::PORT_SET, load.ports, true)
@@ -420,12 +418,6 @@ fn refused(error: ProgramError) -> anyhow::Error {
 /// the program be on a device whose frames may be longer than a page.
 fn takes_several_pieces() -> Result<bool> {
     is_helper_supported(ProgramType::Xdp, bpf_func_id::BPF_FUNC_xdp_get_buff_len)
-        .context("cannot ask what the kernel supports")
-}
-
-/// Whether the kernel has the cheap clock (5.11).
-fn has_coarse_clock() -> Result<bool> {
-    is_helper_supported(ProgramType::Xdp, bpf_func_id::BPF_FUNC_ktime_get_coarse_ns)
         .context("cannot ask what the kernel supports")
 }
 

@@ -391,14 +391,15 @@ fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     }
 }
 
-/// The kernel clock of `first_seen` and `last_seen`, now: nanoseconds of CLOCK_MONOTONIC.
+/// The kernel clock by which packets are stamped and blocks end, now: nanoseconds of CLOCK_BOOTTIME,
+/// which is monotonic and goes on while the machine sleeps.
 pub fn monotonic_ns() -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: `now` is a valid place for the answer; this clock is always there.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 

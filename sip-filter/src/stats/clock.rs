@@ -81,8 +81,7 @@ impl Serialize for WallTime {
     }
 }
 
-/// Both clocks at one moment. What the kernel stamped before the machine slept appears later
-/// than it was, by the length of the sleep, for the monotonic clock stops then.
+/// Both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     wall: WallTime,
