@@ -198,6 +198,15 @@ fn a_registration_has_credentials() {
     assert_says(&text, None, 0);
     let in_body = request("REGISTER sip:a", &[to]) + "Authorization: Digest\r\n";
     assert_says(&in_body, Some("100"), 0);
+    // What is taken for line ends between the header's end and there, in whatever chunks they are.
+    for padding in 0..128 {
+        let padding = format!("X: {}", "x".repeat(padding));
+        for many in [4, 9, 16, 24, 40] {
+            let body = format!("{}\nAuthorization: Digest\r\n", "\x01".repeat(many));
+            let in_body = request("REGISTER sip:a", &[&padding, to]) + &body;
+            assert_says(&in_body, Some("100"), 0);
+        }
+    }
 }
 
 #[test]

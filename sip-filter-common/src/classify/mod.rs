@@ -25,7 +25,7 @@ use crate::{
     abi::Address,
     field::Detector,
     header_name,
-    payload::{MAX_OFFSET, Payload},
+    payload::{CHUNK, MAX_OFFSET, Payload},
     sender::Sent,
     signature::{self, Hit, SignatureTable},
     sip::MessageClass,
@@ -281,8 +281,10 @@ fn request(
             break;
         }
         // Where each field that a signature is about was seen, nothing more is read: of several
-        // fields with one name the first counts.
+        // fields with one name the first counts. Lines of a chunk are looked at in no order, so it is
+        // gone through: an earlier one may end the header.
         if part != 0
+            && work.kept(Kept::Mask) == 0
             && work.kept(Kept::Compared) == work.kept(Kept::Candidates)
             && !is_full(work)
             && table.needs_no_more_than(work.kept(Kept::Seen) as u64)
@@ -291,6 +293,9 @@ fn request(
             work.keep(Kept::IsEnded, 1);
             break;
         }
+    }
+    if work.kept(Kept::Mask) != 0 {
+        work.forget_behind(work.kept(Kept::Number) * CHUNK);
     }
     // Where there was no room for more lines, a User-Agent may stand anywhere.
     if is_full(work) {

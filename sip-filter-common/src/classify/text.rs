@@ -137,6 +137,16 @@ pub(super) enum Noted {
     CallId = Field::CallId as u8,
 }
 
+impl Noted {
+    const ALL: [Self; 5] = [
+        Self::Credentials,
+        Self::From,
+        Self::To,
+        Self::Via,
+        Self::CallId,
+    ];
+}
+
 /// The text of a line, as far as it is near its beginning.
 #[derive(Clone, Copy)]
 pub(super) struct LineText(*const u8);
@@ -430,6 +440,17 @@ impl Work {
         }
     }
 
+    /// Forgets fields whose names end behind `at`: whether the header ends before them is not known.
+    #[inline(always)]
+    pub(super) fn forget_behind(&mut self, at: usize) {
+        for field in Noted::ALL {
+            let name_end = &mut self.name_ends[field as usize & 7];
+            if *name_end > at as u64 {
+                *name_end = 0;
+            }
+        }
+    }
+
     /// Where the field's name ends; 0 where it does not stand in the header.
     #[inline(always)]
     pub(super) fn name_end(&self, field: Noted) -> usize {
@@ -507,13 +528,7 @@ impl Work {
     /// Makes room for another request.
     #[inline(always)]
     pub(super) fn clear(&mut self) {
-        for field in [
-            Noted::Credentials,
-            Noted::From,
-            Noted::To,
-            Noted::Via,
-            Noted::CallId,
-        ] {
+        for field in Noted::ALL {
             self.name_ends[field as usize & 7] = 0;
         }
         for what in [
