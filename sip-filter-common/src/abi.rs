@@ -61,6 +61,14 @@ pub mod map {
     pub const EVENTS: &str = "EVENTS";
     /// LRU hash from [`Address`](super::Address) to the last [`Event`](super::Event) of that source.
     pub const REPORTED: &str = "REPORTED";
+    /// Array of one [`Carried`](super::Carried): what was counted before these maps were made. Written
+    /// by the loader alone, as the two that follow, and read with whatever counts.
+    pub const CARRIED: &str = "CARRIED";
+    /// Hash from a destination port (`u32`) to [`PortCount`](super::PortCount): the same of ports.
+    pub const CARRIED_PORTS: &str = "CARRIED_PORTS";
+    /// Hash from [`Address`](super::Address) to [`SourceCount`](super::SourceCount): the same of
+    /// sources.
+    pub const CARRIED_SOURCES: &str = "CARRIED_SOURCES";
     /// Array of [`ToolName`](super::ToolName): what the tool numbers mean. Written by the
     /// loader alone.
     pub const TOOLS: &str = "TOOLS";
@@ -72,7 +80,7 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
 
     /// Every map that outlives the loader.
-    pub const PINNED: [&str; 16] = [
+    pub const PINNED: [&str; 19] = [
         COUNTS,
         PORTS,
         SOURCES,
@@ -89,6 +97,21 @@ pub mod map {
         ALLOWED,
         BLOCKED,
         LIST_FILTER,
+        CARRIED,
+        CARRIED_PORTS,
+        CARRIED_SOURCES,
+    ];
+
+    /// Those of them that count, and what was counted before: made anew together where there is to be
+    /// room for more sources or fewer.
+    pub const COUNTERS: [&str; 7] = [
+        CARRIED,
+        CARRIED_PORTS,
+        CARRIED_SOURCES,
+        COUNTS,
+        PORTS,
+        SOURCES,
+        RECOGNISED,
     ];
 
     /// Those of them that hold the lists: made anew where the configuration changes the lists, so
@@ -394,6 +417,69 @@ pub struct Counts {
     /// What sources have sent lately, at [`Recent::place`]; and at [`Recent::PASSING`] a packet
     /// that has found no place, on its way to [`map::SOURCES`], which is nothing to readers.
     pub recent: [Recent; RECENT_PLACES + 1],
+}
+
+/// What was counted before the maps were made that count now, over all CPUs: see [`map::CARRIED`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Tells these counters from those of a filter attached anew: the kernel's number of the map that
+    /// held the sources when they began. 0 where nothing was carried.
+    pub counters: u64,
+    /// The kernel's numbers of the maps that this goes with, in the order of [`map::COUNTERS`], without
+    /// this one: who opens them one by one while they are replaced sees whether all are of one time. 0
+    /// where nothing was carried.
+    pub maps: [u64; map::COUNTERS.len() - 1],
+    /// As in [`Counts`], as all that follows.
+    pub totals: Totals,
+    /// By tool.
+    pub tools: ToolCounts,
+    /// By signature.
+    pub hits: [u64; MAX_SIGNATURES],
+    /// By behaviour.
+    pub behaviours: [ToolCount; Behaviour::COUNT],
+    /// How many times a source was blocked.
+    pub escalations: u64,
+    /// How many events there were.
+    pub events: EventCounts,
+}
+
+impl Carried {
+    /// Nothing.
+    pub const NOTHING: Self = Self {
+        counters: 0,
+        maps: [0; map::COUNTERS.len() - 1],
+        totals: Totals::ZERO,
+        tools: ToolCounts::ZERO,
+        hits: [0; MAX_SIGNATURES],
+        behaviours: [ToolCount {
+            packets: 0,
+            dropped: 0,
+            would_drop: 0,
+        }; Behaviour::COUNT],
+        escalations: 0,
+        events: EventCounts {
+            reported: 0,
+            suppressed: 0,
+            lost: 0,
+        },
+    };
+
+    /// Adds what one CPU has counted.
+    pub fn add(&mut self, cpu: &Counts) {
+        self.totals.add(&cpu.totals);
+        self.tools.add(&cpu.tools);
+        for (hits, more) in self.hits.iter_mut().zip(&cpu.hits) {
+            *hits += more;
+        }
+        for (count, more) in self.behaviours.iter_mut().zip(&cpu.behaviours) {
+            count.add(more);
+        }
+        self.escalations += cpu.escalations;
+        self.events.reported += cpu.events.reported;
+        self.events.suppressed += cpu.events.suppressed;
+        self.events.lost += cpu.events.lost;
+    }
 }
 
 /// An address as an IPv6 address in network byte order; an IPv4 address is mapped
@@ -722,7 +808,10 @@ impl SourceCount {
             *packets += more;
         }
         self.bytes += other.bytes;
-        self.first_seen = self.first_seen.min(other.first_seen);
+        // 0 in an entry that is being made.
+        if self.first_seen == 0 || (1..self.first_seen).contains(&other.first_seen) {
+            self.first_seen = other.first_seen;
+        }
         self.last_seen = self.last_seen.max(other.last_seen);
         for (tried, also) in self.ports.iter_mut().zip(&other.ports) {
             *tried |= also;
@@ -945,6 +1034,16 @@ const _: () = {
                 + 16
                 + 64 * (RECENT_PLACES + 1)
     );
+    assert!(
+        size_of::<Carried>()
+            == 56
+                + size_of::<Totals>()
+                + size_of::<ToolCounts>()
+                + 8 * MAX_SIGNATURES
+                + 24 * Behaviour::COUNT
+                + 8
+                + size_of::<EventCounts>()
+    );
     assert!(size_of::<Recent>() == 64);
     // What the kernel allows a per-CPU value.
     assert!(size_of::<Counts>() <= 32 << 10);
@@ -957,12 +1056,14 @@ const _: () = {
 #[cfg(feature = "user")]
 mod pod {
     use super::{
-        Address, Counts, Event, PortCount, PortSet, Settings, SignatureNumber, SourceCount,
-        ToolName,
+        Address, Carried, Counts, Event, PortCount, PortSet, Settings, SignatureNumber,
+        SourceCount, ToolName,
     };
 
     // SAFETY: `repr(C)`, made of integers alone, without padding: see the sizes above.
     unsafe impl aya::Pod for Counts {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Carried {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Event {}
     // SAFETY: as above.

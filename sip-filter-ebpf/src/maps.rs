@@ -8,7 +8,8 @@ use aya_ebpf::{
 };
 use sip_filter_common::{
     abi::{
-        self, Address, Counts, Event, PortCount, Settings, SignatureNumber, SourceCount, ToolName,
+        self, Address, Carried, Counts, Event, PortCount, Settings, SignatureNumber, SourceCount,
+        ToolName,
     },
     classify::Work,
     lists::{Ban, BanFilter, ListFilter, Listed},
@@ -77,6 +78,19 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(abi::EVENT_BYTES, 0);
 #[map]
 pub static REPORTED: LruHashMap<Address, Event> =
     LruHashMap::with_max_entries(abi::REPORTED_SOURCES, 0);
+
+/// The loader's alone, as the two that follow.
+#[map]
+pub static CARRIED: Array<Carried> = Array::with_max_entries(1, 0);
+
+/// Of this size where nothing is carried.
+#[map]
+pub static CARRIED_PORTS: HashMap<u32, PortCount> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// As above.
+#[map]
+pub static CARRIED_SOURCES: HashMap<Address, SourceCount> =
+    HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 /// The loader's alone.
 #[map]

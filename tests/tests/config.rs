@@ -247,10 +247,6 @@ fn a_reload_applies_the_whole_file_or_nothing() {
             "there is no interface eth9",
         ),
         ("drop = []\n".to_owned(), "no interface is named"),
-        (
-            format!("{first}[sizes]\nbans = 7\n"),
-            "bans = 16384 under [sizes]",
-        ),
     ] {
         config.say(&text);
         let refused = filter.attempt("reload");
@@ -268,7 +264,7 @@ fn a_reload_applies_the_whole_file_or_nothing() {
     let said = filter.succeed("reload");
     assert!(said.contains("dropping scanners; ports 5060"), "{said}");
     assert_eq!(drops(&filter, &link), 1);
-    assert_eq!(filter.stats().totals.dropped, 7, "counters stay");
+    assert_eq!(filter.stats().totals.dropped, 6, "counters stay");
     filter.detach();
     filter.assert_absent();
 }

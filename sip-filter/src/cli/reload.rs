@@ -28,7 +28,7 @@ use crate::{
 Leaves attached: what the file says; what was in force, where the file cannot be used (exit
 status 1). `sip-filter config check` says beforehand whether it can.
 
-Of the sizes only `lists` can be changed while the filter runs: for the others, detach it first.
+Sizes may change too; sources that have no room any more are forgotten, which is said.
 A `run` that logs verdicts (-v) goes on logging them only where it is sent SIGHUP instead.
 
 Examples:

@@ -212,11 +212,11 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                 events_file.as_deref()
             ));
             let mut given = pin!(give_events(instance, global, group, &feed));
-            let mut told = pin!(tell(&manager, &filter));
+            let mut told = pin!(tell(&manager, instance));
             let mut watching = pin!(async {
                 match is_live {
-                    true => show(instance, &filter, &global.state, &notices).await,
-                    false => log_changes(instance, &filter).await,
+                    true => show(instance, &global.state, &notices).await,
+                    false => log_changes(instance).await,
                 }
             });
             loop {
@@ -262,17 +262,18 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                 }
             }
         };
-        anyhow::Ok((end, filter))
+        anyhow::Ok(end)
     }
     .await;
 
     manager.stopping();
     match watched {
-        Ok((End::DetachedElsewhere, _)) => bail!(
+        Ok(End::DetachedElsewhere) => bail!(
             "instance {} was detached by another process; nothing is filtered any more",
             instance.name()
         ),
-        Ok((End::Stopped, filter)) => {
+        Ok(End::Stopped) => {
+            let filter = Filter::open(instance)?;
             leave(args, global, instance, names, is_live)?;
             // The maps live as long as somebody holds them, so nothing is missing here.
             say(is_live, &summary(&Totals::new(&filter.totals()?)))
@@ -487,23 +488,26 @@ async fn gone(instance: &Instance) {
 
 /// Tells the service manager that this goes on, for ever. A filter that cannot be read is none that
 /// does: the manager's patience decides then.
-async fn tell(manager: &Manager, filter: &Filter) {
+async fn tell(manager: &Manager, instance: &Instance) {
     loop {
         manager.expects().await;
-        match filter.totals() {
+        match Filter::open(instance).and_then(|filter| filter.totals()) {
             Ok(totals) => manager.alive(&summary(&Totals::new(&totals))),
             Err(error) => log::error!("{error:#}"),
         }
     }
 }
 
+/// The filter's maps of now, which a reload may have replaced; nothing where it is gone.
+fn opened(instance: &Instance) -> Result<Option<Filter>> {
+    match Filter::open(instance) {
+        Err(_) if !instance.dir().exists() => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
 /// Draws the live table until the filter is gone.
-async fn show(
-    instance: &Instance,
-    filter: &Filter,
-    state: &Path,
-    notices: &[String],
-) -> Result<End> {
+async fn show(instance: &Instance, state: &Path, notices: &[String]) -> Result<End> {
     let mut shown = None;
     output::print(|out| live::make_room(out, Terminal::stdout()))?;
     let mut ticks = time::interval(DRAWN_EVERY);
@@ -511,30 +515,30 @@ async fn show(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if !instance.dir().exists() {
+        let Some(filter) = opened(instance)? else {
             return Ok(End::DetachedElsewhere);
-        }
+        };
         // The lists may be long: they are counted where something has changed.
         let settings = filter.settings()?;
         let status = match shown.take() {
             Some((before, status)) if before == settings => status,
-            _ => Status::read(instance, filter, state)?,
+            _ => Status::read(instance, &filter, state)?,
         };
-        let snapshot = Snapshot::read(instance, filter)?;
+        let snapshot = Snapshot::read(instance, &filter)?;
         output::print(|out| live::draw(out, &snapshot, &status, notices, Terminal::stdout()))?;
         shown = Some((settings, status));
     }
 }
 
 /// Logs what was counted each minute, if it was anything, until the filter is gone.
-async fn log_changes(instance: &Instance, filter: &Filter) -> Result<End> {
-    let mut logged = Totals::new(&filter.totals()?);
+async fn log_changes(instance: &Instance) -> Result<End> {
+    let mut logged = Totals::new(&Filter::open(instance)?.totals()?);
     let mut ticks = time::interval_at(time::Instant::now() + LOGGED_EVERY, LOGGED_EVERY);
     loop {
         ticks.tick().await;
-        if !instance.dir().exists() {
+        let Some(filter) = opened(instance)? else {
             return Ok(End::DetachedElsewhere);
-        }
+        };
         let totals = Totals::new(&filter.totals()?);
         if totals != logged {
             let minute = summary(&totals.since(&logged));

@@ -1,6 +1,6 @@
 //! Attaching and detaching: links between the programs and interfaces, and their pins.
 
-use std::{fs, io, mem, os::fd::AsFd, path::Path};
+use std::{fs, io, os::fd::AsFd, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::programs::{links::PinnedLink, loaded_programs};
@@ -8,7 +8,7 @@ use aya::programs::{links::PinnedLink, loaded_programs};
 use sip_filter_common::abi;
 
 use super::{
-    Hook, Instance, Interface, Load, Loaded, Logger, Mode,
+    Hook, Instance, Interface, Load, Loaded, Logger, Mode, carry,
     hook::Program,
     interface::{self, AttachedMode, XdpProgram},
     link, lists, load, preflight, privileges, syscall,
@@ -52,6 +52,7 @@ pub fn attach(
         check_place(instance, name, *ifindex, hook)?;
     }
     forget_dead_links(instance)?;
+    let mut notices = carry::settle(instance)?;
     let before = hooks(instance)?;
     instance.create()?;
     let mut undo = Undo {
@@ -71,7 +72,7 @@ pub fn attach(
         true => Some(Logger::new(&mut loaded.ebpf)?),
         false => None,
     };
-    let mut notices = mem::take(&mut loaded.notices);
+    notices.append(&mut loaded.notices);
     for (name, ifindex) in &wanted {
         let pin = instance.link(*ifindex);
         if pin.exists() {
@@ -88,6 +89,9 @@ pub fn attach(
         undo.links.push(*ifindex);
     }
     loaded.pin_beside(instance)?;
+    if !loaded.has_new_layout() {
+        carry::prepare(instance)?;
+    }
     if loaded.has_new_lists() {
         lists::unsettle(instance)?;
     }
@@ -100,11 +104,12 @@ pub fn attach(
         replace(loaded.program_at(hook)?, &path)?;
     }
     undo.is_armed = false;
+    if !loaded.has_new_layout() {
+        notices.extend(carry::finish(instance)?);
+    }
     loaded.replace_pinned(instance)?;
     for hook in hooks {
-        let (from, to) = (instance.program_beside(hook), instance.program(hook));
-        fs::rename(&from, &to)
-            .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
+        instance.replace(&instance.program_beside(hook), &instance.program(hook))?;
     }
     // Not before it is true, for another process may ask at any moment.
     loaded.write_settings(with)?;

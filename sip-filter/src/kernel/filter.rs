@@ -5,6 +5,9 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     os::fd::AsFd,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -14,8 +17,8 @@ use aya::{
 };
 use sip_filter_common::{
     abi::{
-        Address, Counts, Event, EventCounts, PortCount, PortPlace, RECENT_PLACES, Recent, Settings,
-        SignatureNumber, SourceCount, ToolCount, ToolCounts, ToolName, Totals, map,
+        Address, Carried, Counts, Event, EventCounts, PortCount, PortPlace, RECENT_PLACES, Recent,
+        Settings, SignatureNumber, SourceCount, ToolCount, ToolCounts, ToolName, Totals, map,
     },
     lists::Ban,
     rules::Behaviour,
@@ -25,6 +28,9 @@ use super::{
     Hook, Instance, Interface, Loaded, attach, link, load, sources,
     syscall::{self, Link},
 };
+
+/// How long maps may be found of different times, since they are being replaced once more.
+const REPLACED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The maps of a filter.
 pub struct Filter {
@@ -39,6 +45,12 @@ pub struct Filter {
     tools: Array<MapData, ToolName>,
     numbers: Array<MapData, SignatureNumber>,
     settings: Array<MapData, Settings>,
+    carried_ports: MapData,
+    carried_sources: MapData,
+    /// What was counted before these maps were made. It does not change.
+    carried: Box<Carried>,
+    /// The kernel's numbers of [`map::COUNTERS`].
+    ids: HashMap<&'static str, u32>,
 }
 
 impl Filter {
@@ -58,11 +70,40 @@ impl Filter {
             );
         };
         load::check_version(instance, &settings)?;
-        let open = |name: &str| {
-            let path = instance.map(name);
-            Ok(MapData::from_fd(syscall::open_pin_to_read(&path)?)?)
-        };
-        Self::new(open, Some(instance.clone()))
+        Self::pinned(instance)
+    }
+
+    /// The same, whatever the settings say.
+    pub(super) fn pinned(instance: &Instance) -> Result<Self> {
+        let begun = Instant::now();
+        loop {
+            // Those that it goes with may not all be in their places yet.
+            let carried = carried(open_pinned(&instance.map(map::CARRIED))?)?;
+            let open = |name: &str| {
+                let map = open_pinned(&instance.map(name))?;
+                let place = map::COUNTERS[1..]
+                    .iter()
+                    .position(|counter| *counter == name);
+                let id = place.map(|place| carried.maps[place] as u32);
+                match id {
+                    Some(id) if carried.counters != 0 && map.info()?.id() != id => {
+                        Ok(open_pinned(&instance.beside(name)).unwrap_or(map))
+                    }
+                    _ => Ok(map),
+                }
+            };
+            let filter = Self::new(open, Some(instance.clone()))?;
+            if filter.is_of_one_time() {
+                return Ok(filter);
+            }
+            if begun.elapsed() > REPLACED_WITHIN {
+                bail!(
+                    "attaching the filter {} was interrupted; attach it again first",
+                    instance.name()
+                );
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The maps of a program that was loaded without an instance.
@@ -92,6 +133,12 @@ impl Filter {
         mut open: impl FnMut(&str) -> Result<MapData>,
         instance: Option<Instance>,
     ) -> Result<Self> {
+        let mut ids = HashMap::new();
+        let mut open = |name| -> Result<MapData> {
+            let map = open(name)?;
+            ids.insert(name, map.info()?.id());
+            Ok(map)
+        };
         Ok(Self {
             instance,
             counts: Map::PerCpuArray(open(map::COUNTS)?).try_into()?,
@@ -103,7 +150,23 @@ impl Filter {
             tools: Map::Array(open(map::TOOLS)?).try_into()?,
             numbers: Map::Array(open(map::NUMBERS)?).try_into()?,
             settings: Map::Array(open(map::SETTINGS)?).try_into()?,
+            carried_ports: open(map::CARRIED_PORTS)?,
+            carried_sources: open(map::CARRIED_SOURCES)?,
+            // Last, for it is replaced first.
+            carried: carried(open(map::CARRIED)?)?,
+            ids,
         })
+    }
+
+    /// Whether none of the maps that count was replaced between the opening of the first and the last:
+    /// what was carried is replaced before all others, says which they are, and was opened last.
+    fn is_of_one_time(&self) -> bool {
+        let Carried { counters, maps, .. } = &*self.carried;
+        let mut ids = map::COUNTERS[1..].iter().map(|name| self.ids.get(name));
+        *counters == 0
+            || maps
+                .iter()
+                .all(|id| ids.next() == Some(Some(&(*id as u32))))
     }
 
     /// What is in force.
@@ -115,11 +178,13 @@ impl Filter {
         self.settings.get(&0, 0).context("cannot read the settings")
     }
 
-    /// Tells these counters from those that are made anew: the kernel's number of the sources' map, for
-    /// all maps that count are made together.
-    pub fn counters_id(&self) -> Result<u32> {
-        let map = self.sources.info();
-        Ok(map.context("cannot read which map holds the sources")?.id())
+    /// Tells these counters from those of a filter attached anew: the kernel's number of the map that
+    /// held the sources when they began, for all maps that count are made together.
+    pub fn counters_id(&self) -> u32 {
+        match self.carried.counters {
+            0 => self.ids.get(map::SOURCES).copied().unwrap_or_default(),
+            counters => counters as u32,
+        }
     }
 
     /// The interfaces that it is attached to now.
@@ -167,22 +232,23 @@ impl Filter {
         self.counts.get(&0, 0).context("cannot read the counts")
     }
 
-    /// Every packet counted, over all CPUs.
-    pub fn totals(&self) -> Result<Totals> {
-        let mut sum = Totals::ZERO;
-        for Counts { totals, .. } in self.counts()?.iter() {
-            sum.add(totals);
+    /// All that is counted in numbers, over all CPUs, with what was carried.
+    pub(super) fn counted(&self) -> Result<Box<Carried>> {
+        let mut sum = self.carried.clone();
+        for cpu in self.counts()?.iter() {
+            sum.add(cpu);
         }
         Ok(sum)
     }
 
+    /// Every packet counted, over all CPUs.
+    pub fn totals(&self) -> Result<Totals> {
+        Ok(self.counted()?.totals)
+    }
+
     /// What each tool sent, over all CPUs.
     pub fn tool_counts(&self) -> Result<ToolCounts> {
-        let mut sum = ToolCounts::ZERO;
-        for Counts { tools, .. } in self.counts()?.iter() {
-            sum.add(tools);
-        }
-        Ok(sum)
+        Ok(self.counted()?.tools)
     }
 
     /// The tools' names, by number.
@@ -200,7 +266,7 @@ impl Filter {
             .iter()
             .collect::<Result<_, _>>()
             .context("cannot read the signatures' numbers")?;
-        let hits = load::sum_of_hits(self.counts()?.iter());
+        let hits = self.counted()?.hits;
         let in_force = numbers
             .iter()
             .zip(hits)
@@ -229,34 +295,27 @@ impl Filter {
                 add(u64::from(port), count);
             }
         }
+        let carried: Vec<(u32, PortCount)> = syscall::lookup_all(self.carried_ports.fd().as_fd())
+            .context("cannot read the ports' counts")?;
+        for (port, count) in &carried {
+            add(u64::from(*port), count);
+        }
         Ok(ports.into_iter().collect())
     }
 
     /// Packets by behaviour, over all CPUs.
     pub fn behaviours(&self) -> Result<[ToolCount; Behaviour::COUNT]> {
-        let mut sum = [ToolCount::default(); Behaviour::COUNT];
-        for cpu in self.counts()?.iter() {
-            for (count, more) in sum.iter_mut().zip(&cpu.behaviours) {
-                count.add(more);
-            }
-        }
-        Ok(sum)
+        Ok(self.counted()?.behaviours)
     }
 
     /// How many times a source was blocked for what it sent.
     pub fn escalations(&self) -> Result<u64> {
-        Ok(self.counts()?.iter().map(|cpu| cpu.escalations).sum())
+        Ok(self.counted()?.escalations)
     }
 
     /// What became of events, over all CPUs.
     pub fn event_counts(&self) -> Result<EventCounts> {
-        let mut sum = EventCounts::default();
-        for cpu in self.counts()?.iter() {
-            sum.reported += cpu.events.reported;
-            sum.suppressed += cpu.events.suppressed;
-            sum.lost += cpu.events.lost;
-        }
-        Ok(sum)
+        Ok(self.counted()?.events)
     }
 
     /// What was last reported of a source, as far as it is remembered.
@@ -319,18 +378,31 @@ impl sources::Store for Filter {
     fn all(&self) -> io::Result<Vec<(Address, SourceCount)>> {
         let mut all = syscall::lookup_all(self.recognised.fd().as_fd())?;
         syscall::lookup_all_into(self.sources.fd().as_fd(), &mut all)?;
+        syscall::lookup_all_into(self.carried_sources.fd().as_fd(), &mut all)?;
         Ok(all)
     }
 
     fn one(&self, source: &Address) -> io::Result<Option<SourceCount>> {
-        let recognised = syscall::lookup(self.recognised.fd().as_fd(), source)?;
-        let before: Option<SourceCount> = syscall::lookup(self.sources.fd().as_fd(), source)?;
-        Ok(match (recognised, before) {
-            (Some(mut count), Some(before)) => {
-                SourceCount::add(&mut count, &before);
-                Some(count)
+        let mut sum: Option<SourceCount> = None;
+        for map in [&self.recognised, &self.sources, &self.carried_sources] {
+            let more: Option<SourceCount> = syscall::lookup(map.fd().as_fd(), source)?;
+            match (&mut sum, more) {
+                (Some(sum), Some(more)) => sum.add(&more),
+                (None, more) => sum = more,
+                (Some(_), None) => {}
             }
-            (recognised, before) => recognised.or(before),
-        })
+        }
+        Ok(sum)
     }
+}
+
+fn open_pinned(pin: &Path) -> Result<MapData> {
+    Ok(MapData::from_fd(syscall::open_pin_to_read(pin)?)?)
+}
+
+/// What a map says that was carried.
+fn carried(map: MapData) -> Result<Box<Carried>> {
+    let carried = syscall::lookup(map.fd().as_fd(), &0_u32);
+    let carried = carried.context("cannot read what was counted before")?;
+    Ok(Box::new(carried.unwrap_or(Carried::NOTHING)))
 }

@@ -14,6 +14,8 @@ const FOLDER: &str = "sip-filter";
 /// What the names of pinned links begin with; the interface's index follows. The name would
 /// not do: a BPF file system allows no dots, which VLAN interfaces have.
 const LINK: &str = "link-";
+/// What a pin's name ends with until it may take the place of another.
+const BESIDE: &str = "-new";
 /// The names of the pinned programs.
 const XDP_PROGRAM: &str = "program";
 const TCX_PROGRAM: &str = "program-tcx";
@@ -63,6 +65,17 @@ impl Instance {
         self.dir.join(name)
     }
 
+    /// Where a map is pinned until it may take the place of another.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}{BESIDE}"))
+    }
+
+    /// Puts a pin in the place of another one.
+    pub(super) fn replace(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::rename(from, to)
+            .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))
+    }
+
     /// Where the link to the interface with this index is pinned.
     pub(super) fn link(&self, ifindex: u32) -> PathBuf {
         self.dir.join(format!("{LINK}{ifindex}"))
@@ -75,7 +88,7 @@ impl Instance {
 
     /// Where a program is pinned until it may take that one's place.
     pub(super) fn program_beside(&self, hook: Hook) -> PathBuf {
-        self.dir.join(format!("{}-new", program(hook)))
+        self.beside(program(hook))
     }
 
     /// The index of the interface that a pinned link was made for.
@@ -109,17 +122,6 @@ impl Instance {
     /// Everything pinned, in the order of its names.
     pub(super) fn pins(&self) -> Result<Vec<PathBuf>> {
         list(&self.dir)
-    }
-
-    /// Removes a map's pin, if it is there; who has opened the map keeps it.
-    pub(super) fn unpin(&self, map: &str) -> Result<()> {
-        let pin = self.map(map);
-        match fs::remove_file(&pin) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove {}", pin.display()))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Creates the folder; whether it was not there before.

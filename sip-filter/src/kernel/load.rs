@@ -1,30 +1,24 @@
 //! Loading: the object, its globals and its maps, up to a program that can be attached.
 
-use std::{
-    fs, io,
-    ops::RangeInclusive,
-    os::fd::AsFd,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::{fs, io, ops::RangeInclusive, os::fd::AsFd, path::PathBuf, time::SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
     Ebpf, EbpfLoader, Pod, VerifierLogLevel, include_bytes_aligned,
-    maps::{Array, Map, MapData, PerCpuArray},
+    maps::{Array, Map, MapData, MapInfo},
     programs::{ProgramError, ProgramType, SchedClassifier, Xdp},
     sys::is_helper_supported,
 };
 use aya_obj::generated::bpf_func_id;
 use sip_filter_common::{
-    abi::{self, Counts, PortSet, Settings, SignatureNumber, ToolName, global, map},
+    abi::{self, PortSet, Settings, SignatureNumber, ToolName, global, map},
     rules::Rules,
     signature::MAX_SIGNATURES,
     verdict::DropSet,
 };
 
 use super::{
-    Hook, Instance,
+    Filter, Hook, Instance,
     hook::Program,
     lists::{self, ListMaps, map_data},
     preflight, syscall,
@@ -107,9 +101,6 @@ pub struct Loaded {
 /// A fault of the build.
 const NO_PROGRAM: &str = "the object holds no program";
 
-/// What a pin's name ends with until it may take the place of another.
-const BESIDE: &str = "-new";
-
 impl Loaded {
     /// Loads the program for XDP with maps of its own.
     ///
@@ -136,8 +127,8 @@ impl Loaded {
     /// too, where there are none.
     ///
     /// Where the lists differ from those in force, or the room for them does, their maps are new and
-    /// pinned nowhere; so are all maps, where those that are pinned have another layout: see
-    /// [`Loaded::pin_beside`].
+    /// pinned nowhere; so are those that count, where there is to be room for more sources or fewer,
+    /// and all maps, where those that are pinned have another layout: see [`Loaded::pin_beside`].
     pub(super) fn new(
         load: &Load<'_>,
         instance: Option<&Instance>,
@@ -149,16 +140,6 @@ impl Loaded {
             Some(_) => None,
             None => instance.map(pinned_settings).transpose()?.flatten(),
         };
-        if let Some(settings) = adopted {
-            check_layout(&settings, load)?;
-        }
-        if let (Some(instance), Some(settings)) = (instance, adopted)
-            && settings.rules.uses == 0
-            && load.rules.uses != 0
-        {
-            // The running program asks nothing of senders, so their map was made for next to none.
-            instance.unpin(map::SENDERS)?;
-        }
         let (known_tools, known_numbers) = match (instance, adopted) {
             (Some(instance), Some(_)) => (
                 pinned_array(instance, map::TOOLS)?,
@@ -194,10 +175,37 @@ impl Loaded {
                 && settings.entries == load.entries
         });
         let has_new_lists = adopted.is_some() && !keeps_lists;
-        let replacing = match &foreign {
+        let mut replacing = match &foreign {
             Some(_) => map::PINNED.to_vec(),
             None if has_new_lists => map::LISTS.to_vec(),
             None => Vec::new(),
+        };
+        // The maps say themselves what was made; settings that nobody has written say nothing.
+        let is_other_size = |name: &str, size: u32| -> Result<bool> {
+            let instance = instance.filter(|_| adopted.is_some());
+            let pinned = instance.map(|instance| size_of_pinned(instance, name));
+            Ok(pinned
+                .transpose()?
+                .flatten()
+                .is_some_and(|pinned| pinned != size))
+        };
+        let carries = is_other_size(map::SOURCES, load.sources)?;
+        if carries {
+            replacing.extend(map::COUNTERS);
+        }
+        // Where nothing is asked of senders, their map may be of any size.
+        if uses != 0 && is_other_size(map::SENDERS, load.sources)? {
+            replacing.push(map::SENDERS);
+        }
+        if is_other_size(map::BANS, load.bans)? {
+            replacing.push(map::BANS);
+        }
+        let hits = match instance.filter(|_| adopted.is_some()) {
+            // Where it was killed while it was attached, not everything is there.
+            Some(instance) => Filter::pinned(instance)
+                .and_then(|before| Ok(before.counted()?.hits))
+                .unwrap_or([0; MAX_SIGNATURES]),
+            None => [0; MAX_SIGNATURES],
         };
         pins.retain(|(name, _)| !replacing.contains(name));
         let mut loader = EbpfLoader::new();
@@ -214,6 +222,11 @@ impl Loaded {
             .map_max_entries(map::RECOGNISED, load.sources)
             .map_max_entries(map::SENDERS, if uses == 0 { 1 } else { load.sources })
             .map_max_entries(map::BANS, load.bans)
+            .map_max_entries(map::CARRIED_PORTS, if carries { abi::MAX_PORTS } else { 1 })
+            .map_max_entries(
+                map::CARRIED_SOURCES,
+                if carries { 2 * load.sources } else { 1 },
+            )
             .map_max_entries(map::LISTED, load.entries)
             .map_max_entries(map::ALLOWED, load.entries)
             .map_max_entries(map::BLOCKED, load.entries)
@@ -232,7 +245,7 @@ impl Loaded {
             let before = before.transpose()?.flatten();
             ListMaps::of(&ebpf)?.fill(load.lists, before.as_ref())?;
         }
-        let numbers = renumber(known_numbers, load.signatures, &numbers, &hits(&ebpf)?);
+        let numbers = renumber(known_numbers, load.signatures, &numbers, &hits);
         let attached_at = adopted
             .map(|settings| settings.attached_at)
             .filter(|at| *at != 0);
@@ -323,14 +336,19 @@ impl Loaded {
 
     /// Whether it has other lists than the running program, and maps of the same layout.
     pub(super) fn has_new_lists(&self) -> bool {
-        self.replacing == map::LISTS
+        !self.has_new_layout() && self.replacing.contains(&map::LISTED)
+    }
+
+    /// Whether all of its maps are new.
+    pub(super) fn has_new_layout(&self) -> bool {
+        self.replacing.contains(&map::SETTINGS)
     }
 
     /// Pins maps of its own beside those that they are to replace.
     pub(super) fn pin_beside(&self, instance: &Instance) -> Result<()> {
         forget_beside(instance)?;
         for name in &self.replacing {
-            let pin = instance.map(&beside(name));
+            let pin = instance.beside(name);
             map_data(&self.ebpf, name)?
                 .pin(&pin)
                 .with_context(|| format!("cannot pin {}", pin.display()))?;
@@ -341,12 +359,15 @@ impl Loaded {
     /// Puts their pins in the place of the old ones.
     pub(super) fn replace_pinned(&self, instance: &Instance) -> Result<()> {
         let mut names = self.replacing.clone();
-        // Last, so that whoever finds the old ones knows that not everything was replaced.
-        names.sort_by_key(|name| *name == map::SETTINGS);
+        names.sort_by_key(|name| match *name {
+            // First, so that whoever opens others of another time sees it.
+            map::CARRIED => 0,
+            // Last, so that whoever finds the old ones knows that not everything was replaced.
+            map::SETTINGS => 2,
+            _ => 1,
+        });
         for name in names {
-            let (from, to) = (instance.map(&beside(name)), instance.map(name));
-            fs::rename(&from, &to)
-                .with_context(|| format!("cannot rename {} to {}", from.display(), to.display()))?;
+            instance.replace(&instance.beside(name), &instance.map(name))?;
         }
         Ok(())
     }
@@ -373,7 +394,7 @@ impl Loaded {
 /// Removes the pins of new maps that have not replaced others.
 pub(super) fn forget_beside(instance: &Instance) -> Result<()> {
     for name in map::PINNED {
-        let pin = instance.map(&beside(name));
+        let pin = instance.beside(name);
         match fs::remove_file(&pin) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot remove {}", pin.display()));
@@ -384,8 +405,15 @@ pub(super) fn forget_beside(instance: &Instance) -> Result<()> {
     Ok(())
 }
 
-fn beside(name: &str) -> String {
-    format!("{name}{BESIDE}")
+/// For how many entries a pinned map has room; nothing where it is not pinned.
+pub(super) fn size_of_pinned(instance: &Instance, name: &str) -> Result<Option<u32>> {
+    let pin = instance.map(name);
+    if !pin.exists() {
+        return Ok(None);
+    }
+    let info = MapInfo::from_pin(&pin);
+    let info = info.with_context(|| format!("cannot open the pin {}", pin.display()))?;
+    Ok(Some(info.max_entries()))
 }
 
 /// Why the kernel refused the program, without the verifier's log of thousands of lines.
@@ -482,8 +510,7 @@ impl Foreign {
 
 /// Whether what an instance has pinned has another layout than this sip-filter's maps.
 fn foreign(instance: &Instance) -> Result<Option<Foreign>> {
-    let path = instance.map(map::SETTINGS);
-    if !path.exists() {
+    if !instance.map(map::SETTINGS).exists() {
         return Ok(None);
     }
     let object = aya_obj::Object::parse(OBJECT).context("the object cannot be read")?;
@@ -507,45 +534,23 @@ fn foreign(instance: &Instance) -> Result<Option<Foreign>> {
             || held.key_size() != wanted.key_size()
             || held.value_size() != wanted.value_size();
     }
-    let version = layout(&path)?;
+    let version = pinned_version(instance)?;
     // A loader that was killed before it wrote its settings leaves version 0.
     is_foreign |= !matches!(version, None | Some(0 | abi::VERSION));
     Ok(is_foreign.then_some(Foreign { version }))
 }
 
-/// The layout's number, which every version's settings begin with.
-fn layout(settings: &Path) -> Result<Option<u32>> {
-    let fd = syscall::open_pin(settings)?;
-    let mut bytes = vec![0; MapData::from_pin(settings)?.info()?.value_size() as usize];
+/// The layout's number, which every version's settings begin with; nothing where none are pinned.
+pub(super) fn pinned_version(instance: &Instance) -> Result<Option<u32>> {
+    let settings = instance.map(map::SETTINGS);
+    if !settings.exists() {
+        return Ok(None);
+    }
+    let fd = syscall::open_pin(&settings)?;
+    let mut bytes = vec![0; MapData::from_pin(&settings)?.info()?.value_size() as usize];
     syscall::lookup_bytes(fd.as_fd(), &0_u32, &mut bytes).context("cannot read the settings")?;
     let version = bytes.first_chunk::<4>().copied();
     Ok(version.map(u32::from_ne_bytes))
-}
-
-/// A running filter's maps fit what is to be loaded.
-fn check_layout(settings: &Settings, load: &Load<'_>) -> Result<()> {
-    // A loader that was killed before it wrote its settings leaves version 0: nothing has been
-    // counted yet.
-    if settings.version == 0 {
-        return Ok(());
-    }
-    if settings.sources != load.sources {
-        bail!(
-            "the running filter remembers {} sources; \
-             attach with --sources {} to keep its counters, or detach it first",
-            settings.sources,
-            settings.sources
-        );
-    }
-    if settings.bans != load.bans {
-        bail!(
-            "the running filter was made with bans = {} under [sizes], not {}; \
-             leave it so, or detach the filter first",
-            settings.bans,
-            load.bans
-        );
-    }
-    Ok(())
 }
 
 /// What the numbers will mean when these signatures are in force under these numbers. A number that
@@ -570,29 +575,6 @@ fn renumber(
         known[at].in_force = 1;
     }
     known
-}
-
-/// The hits counted so far, by number.
-fn hits(ebpf: &Ebpf) -> Result<[u64; MAX_SIGNATURES]> {
-    let map: PerCpuArray<_, Counts> = ebpf
-        .map(map::COUNTS)
-        .context("the object holds no map of counts")?
-        .try_into()?;
-    let counts = map.get(&0, 0).context("cannot read the counts")?;
-    Ok(sum_of_hits(counts.iter()))
-}
-
-/// Hits by number, over all CPUs.
-pub(super) fn sum_of_hits<'a>(
-    counts: impl IntoIterator<Item = &'a Counts>,
-) -> [u64; MAX_SIGNATURES] {
-    let mut sum = [0; MAX_SIGNATURES];
-    for cpu in counts {
-        for (hits, more) in sum.iter_mut().zip(&cpu.hits) {
-            *hits += more;
-        }
-    }
-    sum
 }
 
 /// What a running filter's array holds.

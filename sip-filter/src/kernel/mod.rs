@@ -5,6 +5,7 @@
 //! the next step.
 
 mod attach;
+mod carry;
 mod condition;
 mod events;
 mod filter;

@@ -4,6 +4,8 @@ use std::{
     io, mem,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -388,6 +390,21 @@ fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
         Err(io::Error::last_os_error())
     } else {
         Ok(result as i32)
+    }
+}
+
+/// Waits until no CPU is in a program any more that was replaced before: an RCU grace period
+/// (MEMBARRIER_CMD_GLOBAL in membarrier(2)).
+pub(super) fn wait_for_programs() {
+    /// linux/membarrier.h, which libc does not have.
+    const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+    /// Longer than any packet takes, for kernels that do not know the call or refuse it, as they do
+    /// with CPUs that are kept free of ticks (nohz_full).
+    const LONG_ENOUGH: Duration = Duration::from_millis(50);
+    // SAFETY: a system call that takes numbers alone.
+    let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    if result < 0 {
+        thread::sleep(LONG_ENOUGH);
     }
 }
 
