@@ -74,8 +74,8 @@ fn style() -> String {
          table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }\n\
          th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid var(--grid); }\n\
          th.text, td.text { text-align: left; }\n\
-         th.text, figure + div.numbers td.text { white-space: nowrap; }\n\
-         td.text { overflow-wrap: anywhere; min-width: 5rem; }\n",
+         td, th.text, figure + div.numbers td.text { white-space: nowrap; }\n\
+         td.text { white-space: normal; overflow-wrap: anywhere; min-width: 5rem; }\n",
     );
     let changed = |colour, other: &str| {
         let colour = chart::hex(colour);
