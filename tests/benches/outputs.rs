@@ -56,10 +56,12 @@ const HERE: &str = "127.0.0.1:9060";
 const PAGE: [&str; 4] = [
     "/api/v1/stats?top=100",
     "/api/v1/series",
-    "/api/v1/status",
+    STATUS,
     "/api/v1/events?top=20",
 ];
-const PAGE_EVERY: Duration = Duration::from_secs(2);
+const STATUS: &str = "/api/v1/status";
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+const PAGE_EVERY: Duration = Duration::from_secs(4);
 const SCRAPED_EVERY: Duration = Duration::from_secs(15);
 /// A port that the filter does not look at.
 const UNINSPECTED: u16 = 9;
@@ -300,8 +302,16 @@ fn ask(link: &Link, end: Instant, page: bool) {
         true => (&PAGE[..], PAGE_EVERY),
         false => (&["/metrics"][..], SCRAPED_EVERY),
     };
+    let mut told = None::<Instant>;
     while Instant::now() < end {
         for path in paths {
+            // A page asks for this less often.
+            if *path == STATUS {
+                if told.is_some_and(|at| at.elapsed() < STATUS_EVERY) {
+                    continue;
+                }
+                told = Some(Instant::now());
+            }
             client.get(path);
         }
         thread::sleep(every.min(end.saturating_duration_since(Instant::now())));

@@ -1,9 +1,9 @@
-// Reads the numbers every two seconds, while somebody looks, and shows them. All text is set as text:
+// Reads the numbers every four seconds, while somebody looks, and shows them. All text is set as text:
 // names of tools and what they sent come from whoever sends packets.
 
 import { draw, grouped } from "/charts.js";
 
-const EVERY = 2000;
+const EVERY = 4000;
 // What is in force changes seldom, and takes longer to tell than what was counted.
 const STATUS_EVERY = 10000;
 const SOURCES = 100;
