@@ -4,7 +4,10 @@ use serde::Serialize;
 use sip_filter_common::rules::{Behaviour, Escalation, Rules, TICK_BITS};
 
 use crate::{
-    config::configuration::{BY, limit_names},
+    config::{
+        configuration::{BY, limit_names},
+        span::Span,
+    },
     output::table::thousands,
 };
 
@@ -101,7 +104,7 @@ pub(super) fn escalation(
     (after != 0).then(|| InForceEscalation {
         after,
         within: (u64::from(within) << TICK_BITS).div_ceil(1_000_000_000),
-        length: length / 1_000_000_000,
+        length: length.div_ceil(1_000_000_000),
         by: (BY.into_iter())
             .filter(|(_, bit)| by & bit != 0)
             .map(|(name, _)| name)
@@ -128,14 +131,14 @@ impl InForceLimit {
 }
 
 impl InForceEscalation {
-    /// In words.
+    /// In words: `after 5 in 10m by signature, for 1h (drop); 0 of at most 16,384 blocked now, 3 in all`.
     pub fn in_words(&self) -> String {
         format!(
-            "after {} in {} s by {}, for {} s ({}); {} of at most {} blocked now, {} in all",
+            "after {} in {} by {}, for {} ({}); {} of at most {} blocked now, {} in all",
             thousands(self.after.into()),
-            thousands(self.within),
+            Span::from_secs(self.within),
             self.by.join(" or "),
-            thousands(self.length),
+            Span::from_secs(self.length),
             self.action,
             thousands(self.blocked),
             thousands(self.at_most.into()),
@@ -195,6 +198,30 @@ mod tests {
             policy(&["scanners"], &rules, true),
             "dropping scanners, blocked sources, what is over a limit, flood, escalated sources"
         );
+    }
+
+    #[test]
+    fn escalation_is_said_as_it_was_written() {
+        let mut rules = Rules::NONE;
+        assert_eq!(escalation(&rules, 0, 1, 0), None);
+        rules.escalation = Escalation {
+            after: 5,
+            within: Span::from_secs(600).ticks(),
+            length: Span::from_secs(3_600).ns(),
+            by: Escalation::BY_SIGNATURE | Escalation::BY_BEHAVIOUR,
+            drops: 1,
+        };
+        let words =
+            |rules: &_| escalation(rules, 2, 16_384, 7).map(|escalation| escalation.in_words());
+        assert_eq!(
+            words(&rules).as_deref(),
+            Some(
+                "after 5 in 10m by signature or behaviour, for 1h (drop); 2 of at most 16,384 \
+                 blocked now, 7 in all"
+            )
+        );
+        rules.escalation.length = Span::from_ms(100).ns();
+        assert!(words(&rules).is_some_and(|words| words.contains("for 1s")));
     }
 
     #[test]
