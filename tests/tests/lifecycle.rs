@@ -306,7 +306,8 @@ fn a_run_whose_filter_is_detached_ends_at_once_and_says_why() {
             filter.attach("");
         }
         let ended = running.finish(SOON);
-        assert_eq!(ended.status.code(), Some(1), "{ended}");
+        // No failure, or a service manager would attach it again.
+        assert_eq!(ended.status.code(), Some(0), "{ended}");
         let is_told = ended.stderr.contains("was detached by another process");
         assert!(is_told, "{ended}");
         // What was attached since is not its to take off.

@@ -236,6 +236,23 @@ impl<'a> System<'a> {
         written.unwrap_or_else(|error| panic!("{path:?}: {error}"));
     }
 
+    /// Has the service say this, too.
+    fn extend_service(&self, line: &str) {
+        let folder = self
+            .root
+            .path()
+            .join("etc/systemd/system/sip-filter.service.d");
+        let name = line.split_once('=').map_or(line, |(key, _)| key);
+        let written = fs::create_dir_all(&folder).and_then(|()| {
+            fs::write(
+                folder.join(format!("{name}.conf")),
+                format!("[Service]\n{line}\n"),
+            )
+        });
+        written.unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+        self.succeed("systemctl daemon-reload");
+    }
+
     /// Nothing of the filter is in the kernel.
     fn assert_unfiltered(&self) {
         assert_eq!(self.program(), None, "a program is attached to {FILTERED}");
@@ -502,6 +519,39 @@ fn the_service_restarts_without_a_gap_and_stops_whole() {
     waits_until("it is taken off", &|| system.program().is_none());
     waits_until("nothing is pinned", &|| system.bpffs.entries().is_empty());
     system.write_configuration(&configured);
+
+    // And where it has failed for good, which leaves the filter where it is.
+    unit("start");
+    system.extend_service("RestartPreventExitStatus=1");
+    system.write_configuration("drop = [\"scaners\"]");
+    unit("kill --signal=KILL");
+    waits_until("it has failed", &|| shown("ActiveState") == "failed");
+    assert!(system.program().is_some(), "it is to go on until then");
+    unit("stop");
+    waits_until("it is taken off", &|| system.program().is_none());
+    waits_until("nothing is pinned", &|| system.bpffs.entries().is_empty());
+    unit("reset-failed");
+
+    // Who is in a group reads what the service counts, and nobody else.
+    system.extend_service("SupplementaryGroups=adm");
+    system.write_configuration(&format!("group = \"adm\"\n{configured}"));
+    unit("start");
+    unit("reload");
+    let read_in = |group: &str| {
+        let line =
+            format!("setpriv --reuid nobody --regid {group} --clear-groups sip-filter stats");
+        process::run(system.command(&line), PATIENCE)
+    };
+    read_in("adm").successful();
+    let refused = read_in("nogroup");
+    assert!(!refused.status.success(), "{refused}");
+    system.write_configuration(&configured);
+
+    // Taken off by hand, it is not attached again.
+    system.succeed("sip-filter detach");
+    waits_until("it has ended", &|| shown("ActiveState") == "inactive");
+    assert_eq!(shown("Result"), "success");
+    system.assert_unfiltered();
 
     // Another filter has its own file and its own pins.
     system.succeed("mv /etc/sip-filter/config.toml /etc/sip-filter/edge.toml");

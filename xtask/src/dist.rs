@@ -68,10 +68,7 @@ const OF_THE_PINS: [[&str; 2]; 2] = [
         "filter of sip-filter.service",
         "filter of sip-filter@.service",
     ],
-    [
-        "is-failed sip-filter.service",
-        "is-failed sip-filter@%i.service",
-    ],
+    ["PartOf=sip-filter.service", "PartOf=sip-filter@%i.service"],
 ];
 
 /// The system that the package is tested in: the oldest Debian with long-term support that has all

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -268,10 +268,14 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
 
     manager.stopping();
     match watched {
-        Ok(End::DetachedElsewhere) => bail!(
-            "instance {} was detached by another process; nothing is filtered any more",
-            instance.name()
-        ),
+        Ok(End::DetachedElsewhere) => {
+            // Whoever did it wants it so: a service manager that sees a failure would begin again.
+            log::warn!(
+                "instance {} was detached by another process; nothing is filtered any more",
+                instance.name()
+            );
+            Ok(())
+        }
         Ok(End::Stopped) => {
             let filter = Filter::open(instance)?;
             leave(args, global, instance, names, is_live)?;
