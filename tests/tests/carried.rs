@@ -40,13 +40,13 @@ fn counters_at_tcx_go_on_and_nothing_passes() {
 
 /// Changes the room of a filter in this mode under a flood, beside another one that nobody changes, and
 /// kills some who do.
-fn counters_go_on(mode: &'static str, others: &str, drop: &str) {
+fn counters_go_on(mode: &'static str, others: &str, policy: &str) {
     let link = Link::new();
     let sink = Sink::new(&link);
     let witness = SipFilter::named(&link.server, "witness");
     witness.attach(&format!("--mode {others}"));
     let filter = SipFilter::in_mode(&link.server, mode);
-    let run = filter.run(&format!("{drop} --sources 1024"));
+    let run = filter.run(&format!("{policy} --sources 1024"));
     // Known to both before anything changes, and another one that goes on.
     let phone = link.outside.udp_socket(PHONE);
     let call = || {
@@ -60,25 +60,32 @@ fn counters_go_on(mode: &'static str, others: &str, drop: &str) {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let reader = scope.spawn(|| read_until(&filter, &done));
+            // Also where this fails, or the reader would go on for ever.
+            let ends = Ends(&done);
             for round in 0..rounds(6) {
                 let size = SIZES[round % SIZES.len()];
-                let line = format!("attach -i {FILTERED} --mode {mode} {drop} --sources {size}");
+                let line = format!("attach -i {FILTERED} --mode {mode} {policy} --sources {size}");
                 call();
                 if round % 2 == 1 {
                     let mut attaching = Running::start(filter.command(line.split_whitespace()));
                     let beside = filter.pins().join("COUNTS-new");
-                    attaching.wait_until("new maps are pinned", PATIENCE, |_| beside.exists());
+                    while !beside.exists() && attaching.is_running() {
+                        thread::sleep(Duration::from_millis(1));
+                    }
                     thread::sleep(Duration::from_millis(random.below(60) as u64));
-                    attaching.kill();
+                    match attaching.is_running() {
+                        true => attaching.kill(),
+                        false => attaching.finish(PATIENCE),
+                    };
                     left += usize::from(beside.exists());
                 } else {
                     filter.succeed(&line);
                 }
             }
             filter.succeed(&format!(
-                "attach -i {FILTERED} --mode {mode} {drop} --sources 1024"
+                "attach -i {FILTERED} --mode {mode} {policy} --sources 1024"
             ));
-            done.store(true, Ordering::Relaxed);
+            drop(ends);
             let readings = reader
                 .join()
                 .unwrap_or_else(|_| panic!("the reader has failed"));
@@ -87,7 +94,7 @@ fn counters_go_on(mode: &'static str, others: &str, drop: &str) {
     });
     let (counted, seen) = (filter.stats(), witness.stats());
     println!("{sent:?}, {:?}", counted.totals);
-    if !drop.is_empty() {
+    if !policy.is_empty() {
         // What the phone sends passes.
         assert_eq!(sink.heard(), counted.totals.passed);
         assert_eq!(counted.totals.dropped, counted.totals.scanner);
@@ -121,6 +128,15 @@ fn counters_go_on(mode: &'static str, others: &str, drop: &str) {
     );
     witness.detach();
     filter.assert_absent();
+}
+
+/// Sets what it holds when it is dropped.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// With the thousands separated, as people are told.
