@@ -404,9 +404,13 @@ impl Work {
     #[inline(always)]
     pub(super) fn header_ends(&self, number: usize) -> u64 {
         let feeds = self.equal_in_chunk(number, b'\n');
+        let before = swar::one_byte_before(feeds);
+        let apart = feeds & swar::one_byte_before(before);
+        if apart == 0 {
+            return feeds & before;
+        }
         let returns = self.equal_in_chunk(number, b'\r');
-        let behind = feeds | returns & swar::one_byte_before(feeds);
-        feeds & swar::one_byte_before(behind)
+        feeds & before | apart & swar::one_byte_before(returns)
     }
 
     /// The bits of a chunk's bytes that are this one.
