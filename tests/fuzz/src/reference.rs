@@ -681,10 +681,10 @@ fn has_tag(parameters: &[u8]) -> Option<bool> {
         let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
         is_plain &= blanks <= TAG_BLANKS;
         let text = &text[blanks..];
-        begins(text, b"tag")
-            && text
-                .get(3)
-                .is_some_and(|byte| *byte == b'=' || is_blank(byte))
+        let behind = text.get(3).filter(|_| begins(text, b"tag"));
+        // Behind a name, folded lines are not looked at.
+        is_plain &= !matches!(behind, Some(b'\r' | b'\n'));
+        matches!(behind, Some(b'=' | b' ' | b'\t'))
     });
     is_plain.then_some(has_tag)
 }
