@@ -61,7 +61,7 @@ pub(super) struct Args {
     /// The last of so much time, as in 24h, 30d, 2y or forever
     #[arg(long, value_name = "SPAN", conflicts_with = "since")]
     last: Option<Keep>,
-    /// A whole year
+    /// A whole year, or what there is of it
     #[arg(long, value_name = "YEAR", conflicts_with_all = ["since", "until", "last"])]
     #[arg(value_parser = clap::value_parser!(i16).range(1970..=9999))]
     year: Option<i16>,

@@ -26,7 +26,7 @@ pub struct Asked {
     pub until: Option<Period>,
     /// The last of so much time; for ever asks for all since `since`.
     pub last: Option<Keep>,
-    /// A whole year.
+    /// A whole year, or what there is of it.
     pub year: Option<i16>,
     /// Shown in these units, and not in those that fit.
     pub unit: Option<Unit>,
@@ -63,7 +63,7 @@ impl Span {
                     bail!("there is no year {year}");
                 };
                 let first = Period::month(first);
-                (begin(first, zone)?, begin(first.after(12), zone)?)
+                (begin(first, zone)?, begin(first.after(12), zone)?.min(now))
             }
             (_, Some(Keep::For(last)), _) => {
                 let seconds = i64::try_from(last.ns() / 1_000_000_000).unwrap_or(i64::MAX);
@@ -175,6 +175,17 @@ mod tests {
                 "2024-12",
                 366,
             ),
+            // Of a year that is not over, no month is shown that has not begun.
+            (
+                Asked {
+                    year: Some(2026),
+                    ..Asked::default()
+                },
+                Unit::Month,
+                "2026-01",
+                "2026-11",
+                334,
+            ),
             (
                 Asked {
                     last: Some("30d".parse().unwrap()),
@@ -239,7 +250,8 @@ mod tests {
                 "{asked:?}"
             );
             assert_eq!(span.days.end - span.days.start, days, "{asked:?}");
-            assert_eq!(span.is_open, asked.year.is_none() && asked.until.is_none());
+            let is_over = asked.year == Some(2024) || asked.until.is_some();
+            assert_eq!(span.is_open, !is_over, "{asked:?}");
         }
         let asked = Asked {
             since: Some(period("2026-12")),
