@@ -63,6 +63,17 @@ impl Listing {
         Ok(())
     }
 
+    /// How many of the sources with the most packets are shown at most, where it is no other ones.
+    pub(super) fn top_sources(&self) -> Option<usize> {
+        let is_by_packets = self.sort.as_deref().is_none_or(|column| column == PACKETS);
+        match (self.by, self.top) {
+            (None, _) if self.format == Format::Table => None,
+            (None | Some(Section::Source), top) if is_by_packets => top.map(NonZeroUsize::get),
+            (None | Some(Section::Source), _) => None,
+            _ => Some(0),
+        }
+    }
+
     /// Prints the snapshot.
     pub(super) fn print(&self, snapshot: &mut Snapshot) -> Result<()> {
         self.arrange(snapshot);
@@ -125,6 +136,26 @@ mod tests {
             sort: sort.map(str::to_owned),
             format,
         }
+    }
+
+    #[test]
+    fn no_more_sources_are_put_into_words_than_are_shown() {
+        let by = |by, sort, format, top| {
+            let listing = Listing {
+                top: NonZeroUsize::new(top),
+                ..listing(by, sort, format)
+            };
+            listing.top_sources()
+        };
+        let source = Some(Section::Source);
+        assert_eq!(by(source, None, Format::Csv, 20), Some(20));
+        assert_eq!(by(source, Some("packets"), Format::Table, 20), Some(20));
+        assert_eq!(by(source, Some("bytes"), Format::Table, 20), None);
+        assert_eq!(by(source, None, Format::Table, 0), None);
+        assert_eq!(by(None, None, Format::Json, 20), Some(20));
+        // It says how many there are beside.
+        assert_eq!(by(None, None, Format::Table, 20), None);
+        assert_eq!(by(Some(Section::Method), None, Format::Json, 20), Some(0));
     }
 
     #[test]

@@ -36,7 +36,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
     args.listing.check()?;
     let instance = global.instance()?;
-    let mut snapshot = Snapshot::read(&instance, &Filter::open(&instance)?)?;
+    let filter = Filter::open(&instance)?;
+    let mut snapshot = match args.listing.top_sources() {
+        Some(top) => Snapshot::read_top(&instance, &filter, top)?.0,
+        None => Snapshot::read(&instance, &filter)?,
+    };
     snapshot.locate(&args.geoip.databases(global)?);
     args.listing.print(&mut snapshot)
 }

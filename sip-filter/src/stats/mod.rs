@@ -366,15 +366,17 @@ impl Snapshot {
             ports: ports(&counters.ports),
             reasons: reason::by_reason(&counters.totals),
             behaviours: reason::by_behaviour(&counters.behaviours),
-            sources: counters
-                .sources
-                .iter()
-                .map(|(source, count)| Source::new(*source, count, &named, clock))
-                .collect(),
+            sources: Vec::new(),
         };
         sort(&mut snapshot.tools, PACKETS);
         sort(&mut snapshot.ports, PACKETS);
-        sort(&mut snapshot.sources, PACKETS);
+        // There may be many, and rows are long: sorted before they are made.
+        let mut listed: Vec<_> = counters.sources.iter().collect();
+        listed.sort_by_cached_key(|(source, count)| (Reverse(count.packets()), address(*source)));
+        let sources = listed.into_iter();
+        snapshot.sources = sources
+            .map(|(source, count)| Source::new(*source, count, &named, clock))
+            .collect();
         snapshot
     }
 }
