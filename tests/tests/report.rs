@@ -196,7 +196,7 @@ fn a_report_says_what_the_history_says() {
     assert_eq!(forever["first"], "2025-01");
 
     // A year beside the one before.
-    let said = history.json("--year 2026");
+    let said = history.json("--since 2026-01 --until 2026-12");
     let before = &said["year_before"];
     let of_2025 = |at: usize| -> Option<u64> {
         let months = months.iter().filter(|(month, _)| month.starts_with("2025"));
@@ -210,14 +210,14 @@ fn a_report_says_what_the_history_says() {
     assert_eq!(march["accesses_year_before"].as_u64(), a_year_before);
 
     // Every number a line, for spreadsheets.
-    let csv = history.report("--year 2026 --format csv");
+    let csv = history.report("--since 2026-01 --until 2026-12 --format csv");
     let march = months.get("2026-03").map_or(0, |numbers| numbers[1]);
     assert!(
         csv.contains(&format!("\naccesses,2026-03,,{march}\n")),
         "{csv}"
     );
     // And in a terminal, no wider than that is.
-    let table = history.report("--year 2026");
+    let table = history.report("--since 2026-01 --until 2026-12");
     assert!(
         table.lines().all(|line| line.chars().count() <= 80),
         "{table}"
