@@ -16,6 +16,7 @@ use crate::{maps, opaque, policy};
 pub fn take(step: Step) -> bool {
     let taken = match step {
         Step::NmapScript => sip_filter_nmap(),
+        Step::EndsInChunk => sip_filter_ends(),
         Step::Dialogue => sip_filter_dialogue(),
         Step::Contains => sip_filter_contains(),
         Step::Window => sip_filter_window(),
@@ -41,6 +42,12 @@ extern "C" fn sip_filter_step(number: u64) -> u64 {
 #[inline(never)]
 extern "C" fn sip_filter_nmap() -> u64 {
     take_here(Step::NmapScript)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sip_filter_ends() -> u64 {
+    take_here(Step::EndsInChunk)
 }
 
 #[unsafe(no_mangle)]

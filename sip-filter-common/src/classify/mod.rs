@@ -172,6 +172,8 @@ pub enum Step {
     Search(usize),
     /// Whether the header ends in a block, before the User-Agent that was found.
     EndsIn(usize),
+    /// Whether it ends in the chunk whose number is kept as `D`.
+    EndsInChunk,
     /// Whether Call-ID and branch are those of nmap's scripts.
     NmapScript,
     /// Finds out who a request is for, and whether it belongs to a dialogue.
@@ -195,7 +197,12 @@ impl Step {
             Self::Compare(candidate) => candidate as u64,
             Self::Search(block) => Self::SEARCH | block as u64,
             Self::EndsIn(block) => Self::ENDS_IN | block as u64,
-            Self::NmapScript | Self::Dialogue | Self::Contains | Self::Window | Self::Place => 0,
+            Self::EndsInChunk
+            | Self::NmapScript
+            | Self::Dialogue
+            | Self::Contains
+            | Self::Window
+            | Self::Place => 0,
         }
     }
 
@@ -217,7 +224,8 @@ impl Step {
         match self {
             Self::Compare(candidate) => return value::compare(payload, work, table, candidate),
             Self::Search(block) => return user_agent::search(payload, work, block),
-            Self::EndsIn(block) => return user_agent::ends_in(payload, work, block),
+            Self::EndsIn(block) => return user_agent::ends_in(payload, work, table, block),
+            Self::EndsInChunk => return user_agent::ends_in_chunk(work),
             Self::NmapScript => return marks::is_nmap_script(payload, work),
             Self::Dialogue => dialogue::note(payload, work),
             Self::Contains => contains::search(payload, work, table),

@@ -165,7 +165,12 @@ fn find_in(payload: &impl Payload, work: &mut Work, from: usize, parts: u64) {
 
 /// Whether the header ends in a block, before what is kept as [`Kept::A`].
 #[inline(always)]
-pub(super) fn ends_in(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
+pub(super) fn ends_in(
+    payload: &impl Payload,
+    work: &mut Work,
+    table: &SignatureTable,
+    block: usize,
+) -> bool {
     let from = chunk_from_reader(work, block);
     let to = work.kept(Kept::A);
     work.keep(Kept::B, 0);
@@ -180,17 +185,23 @@ pub(super) fn ends_in(payload: &impl Payload, work: &mut Work, block: usize) -> 
         if feeds & before | crosses == 0 {
             continue;
         }
-        let last_two = CHUNK * number + CHUNK - 2;
-        if crosses != 0 && last_two < to && ends_at(work.half(last_two)) {
-            work.keep(Kept::B, 1);
-            break;
-        }
-        if work.header_ends(number) & work.before(number, to) != 0 {
+        work.keep(Kept::D, number);
+        if payload.take(Step::EndsInChunk, work, table) {
             work.keep(Kept::B, 1);
             break;
         }
     }
     work.kept(Kept::B) != 0
+}
+
+/// Whether the header ends in the chunk whose number is kept as [`Kept::D`], before what is kept as
+/// [`Kept::A`].
+#[inline(always)]
+pub(super) fn ends_in_chunk(work: &Work) -> bool {
+    let (number, to) = (work.kept(Kept::D), work.kept(Kept::A));
+    let last_two = CHUNK * number + CHUNK - 2;
+    last_two < to && ends_at(work.half(last_two))
+        || work.header_ends(number) & work.before(number, to) != 0
 }
 
 /// Whether the header ends at the first or second of four bytes, and behind the second.
