@@ -225,7 +225,7 @@ impl Step {
             Self::Compare(candidate) => return value::compare(payload, work, table, candidate),
             Self::Search(block) => return user_agent::search(payload, work, block),
             Self::EndsIn(block) => return user_agent::ends_in(payload, work, table, block),
-            Self::EndsInChunk => return user_agent::ends_in_chunk(work),
+            Self::EndsInChunk => return user_agent::ends_in_chunk(payload, work),
             Self::NmapScript => return marks::is_nmap_script(payload, work),
             Self::Dialogue => dialogue::note(payload, work),
             Self::Contains => contains::search(payload, work, table),

@@ -402,22 +402,23 @@ impl Work {
     /// The bits of a chunk's bytes at which a header ends, but for those at its end of which the rest
     /// stands in the next chunk: two line feeds, with or without a carriage return between.
     #[inline(always)]
-    pub(super) fn header_ends(&self, number: usize) -> u64 {
-        let feeds = self.equal_in_chunk(number, b'\n');
+    pub(super) fn header_ends(&self, payload: &impl Payload, number: usize) -> u64 {
+        let feeds = self.equal_in_chunk(payload, number, b'\n');
         let before = swar::one_byte_before(feeds);
         let apart = feeds & swar::one_byte_before(before);
         if apart == 0 {
             return feeds & before;
         }
-        let returns = self.equal_in_chunk(number, b'\r');
+        let returns = self.equal_in_chunk(payload, number, b'\r');
         feeds & before | apart & swar::one_byte_before(returns)
     }
 
     /// The bits of a chunk's bytes that are this one.
     #[inline(always)]
-    fn equal_in_chunk(&self, number: usize, byte: u8) -> u64 {
+    fn equal_in_chunk(&self, payload: &impl Payload, number: usize, byte: u8) -> u64 {
         let mut bits = 0;
-        for word in 0..CHUNK / WORD {
+        // Rolled, for want of stack.
+        for word in payload.rolled(CHUNK / WORD) {
             let word_bits = swar::equal_exactly(self.word_behind(number * CHUNK, word), byte);
             bits |= word_bits >> (7 - word);
         }

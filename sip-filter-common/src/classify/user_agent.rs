@@ -197,11 +197,11 @@ pub(super) fn ends_in(
 /// Whether the header ends in the chunk whose number is kept as [`Kept::D`], before what is kept as
 /// [`Kept::A`].
 #[inline(always)]
-pub(super) fn ends_in_chunk(work: &Work) -> bool {
+pub(super) fn ends_in_chunk(payload: &impl Payload, work: &Work) -> bool {
     let (number, to) = (work.kept(Kept::D), work.kept(Kept::A));
     let last_two = CHUNK * number + CHUNK - 2;
     last_two < to && ends_at(work.half(last_two))
-        || work.header_ends(number) & work.before(number, to) != 0
+        || work.header_ends(payload, number) & work.before(number, to) != 0
 }
 
 /// Whether the header ends at the first or second of four bytes, and behind the second.
