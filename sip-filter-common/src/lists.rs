@@ -9,6 +9,10 @@ use crate::abi::Address;
 /// How many entries each map holds unless the operator says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 131_072;
 
+/// Prefixes of IPv4 are this much longer than they are written, in bits: so many of a mapped address
+/// stand before the IPv4 one (RFC 4291 section 2.5.5.2).
+pub const MAPPED: u32 = 96;
+
 /// How many blocked prefixes around one another the program looks at. Of those that are so deep within
 /// others, or a multiple of it, [`Listed::expires`] says when the last of them and of all around them
 /// ends.

@@ -57,6 +57,12 @@ pub const fn byte_of(bit: u32) -> usize {
     (8 * (bit % 8) + bit / 8) as usize
 }
 
+/// The bit of a byte of a chunk, the other way round.
+#[inline(always)]
+pub(crate) const fn bit_of(place: usize) -> u64 {
+    1 << (8 * (place % 8) + place / 8)
+}
+
 /// In the order of [`byte_of`], the bits of what stands one byte before in the same chunk.
 #[inline(always)]
 pub(crate) const fn one_byte_before(mask: u64) -> u64 {
@@ -173,6 +179,7 @@ mod tests {
     #[test]
     fn what_stands_near_has_its_bit() {
         for bit in 0..64 {
+            assert_eq!(bit_of(byte_of(bit)), 1 << bit);
             let at = |place| (0..64).find(|other| byte_of(*other) == place);
             let mask = |place| at(place).map_or(0, |other| 1 << other);
             assert_eq!(

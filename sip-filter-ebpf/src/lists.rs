@@ -5,7 +5,7 @@ use core::{borrow::Borrow, mem::offset_of};
 use aya_ebpf::maps::lpm_trie::Key;
 use sip_filter_common::{
     abi::{Address, Event},
-    lists::{BanFilter, ListFilter, Listed, NESTED},
+    lists::{BanFilter, ListFilter, Listed, MAPPED, NESTED},
     sender::Sent,
     verdict::Met,
 };
@@ -16,9 +16,8 @@ use crate::{
     source::add,
 };
 
-/// The length of an address, in bits, and of what IPv4 addresses are mapped into.
+/// The length of an address, in bits.
 const BITS: u32 = 128;
-const MAPPED: u32 = 96;
 
 /// Notes what is known of the source before its packet is looked at.
 #[inline(always)]

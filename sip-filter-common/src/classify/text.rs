@@ -74,12 +74,6 @@ pub(super) fn byte_of(bit: u64) -> u8 {
     BY_PRODUCT[(bit.wrapping_mul(DE_BRUIJN) >> 58) as usize]
 }
 
-/// The bit of a byte of a chunk.
-#[inline(always)]
-const fn bit_of(place: usize) -> u64 {
-    1 << (8 * (place % WORD) + place / WORD)
-}
-
 /// The bit of the first byte of those that have one; 0 for none.
 #[inline(always)]
 fn first(mask: u64) -> u64 {
@@ -668,7 +662,7 @@ impl Work {
         let number = self.kept(Kept::C) % FEEDS;
         let behind = FROM[left % CHUNK];
         let mask = self.find_feeds(number * CHUNK) & !behind;
-        self.feeds[number] = mask | bit_of(left % CHUNK);
+        self.feeds[number] = mask | swar::bit_of(left % CHUNK);
         self.keep(Kept::Read, number + 1);
         self.keep(Kept::End, end);
         self.keep(Kept::IsRead, 1);

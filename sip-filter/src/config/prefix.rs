@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail};
 use sip_filter_common::lists;
 
 /// How many bits of a mapped address stand before the IPv4 one (RFC 4291 section 2.5.5.2).
-const MAPPED_BITS: u8 = 96;
+const MAPPED_BITS: u8 = lists::MAPPED as u8;
 
 /// What is allowed, as every error says it.
 const ALLOWED: &str =

@@ -6,13 +6,10 @@ use std::collections::HashSet;
 
 use sip_filter_common::{
     abi::Address,
-    lists::{NESTED, Prefix},
+    lists::{MAPPED, NESTED, Prefix},
 };
 
 use super::{List, Rule};
-
-/// Prefixes of IPv4 are this long at least.
-const MAPPED: u32 = 96;
 
 /// Gives the deep ones of all prefixes that there are the expiry that stands for those around them.
 pub fn resolve(rules: &mut [Rule]) {

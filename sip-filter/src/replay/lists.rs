@@ -4,14 +4,11 @@ use std::collections::HashMap;
 
 use sip_filter_common::{
     abi::Address,
-    lists::{Listed, Prefix},
+    lists::{Listed, MAPPED, Prefix},
     verdict::Met,
 };
 
 use crate::lists::Lists;
-
-/// Prefixes of IPv4 are this much longer than they are written.
-const MAPPED: u32 = 96;
 
 /// Both lists. Entries that end at some time stand there as long as the capture lasts.
 pub(super) struct HostLists {
