@@ -22,9 +22,15 @@ pub const fn equal(word: u64, byte: u8) -> u64 {
 /// Flags exactly the bytes equal to `byte`, all of them.
 #[inline(always)]
 pub const fn equal_exactly(word: u64, byte: u8) -> u64 {
+    others(word, byte) ^ TOP
+}
+
+/// Flags exactly the bytes that are not equal to `byte`.
+#[inline(always)]
+pub const fn others(word: u64, byte: u8) -> u64 {
     let zero = word ^ splat(byte);
     // Bit 7 of a byte of the sum is set unless its low seven bits are all zero.
-    !(((zero & !TOP) + !TOP) | zero) & TOP
+    (((zero & !TOP) + !TOP) | zero) & TOP
 }
 
 /// A mask of the bytes before the first flagged one; all of them without a flag.

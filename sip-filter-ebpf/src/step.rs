@@ -16,7 +16,7 @@ use crate::{maps, opaque, policy};
 pub fn take(step: Step) -> bool {
     let taken = match step {
         Step::NmapScript => sip_filter_nmap(),
-        Step::EndsInChunk => sip_filter_ends(),
+        Step::EndsBehind => sip_filter_ends(),
         Step::Dialogue => sip_filter_dialogue(),
         Step::Contains => sip_filter_contains(),
         Step::Window => sip_filter_window(),
@@ -47,7 +47,7 @@ extern "C" fn sip_filter_nmap() -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn sip_filter_ends() -> u64 {
-    take_here(Step::EndsInChunk)
+    take_here(Step::EndsBehind)
 }
 
 #[unsafe(no_mangle)]

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     field::Field,
-    header_name::HeaderName,
+    header_name::{HeaderName, IS_BEHIND},
     payload::{CHUNK, MAX_OFFSET, Payload},
     signature::{Hit, MAX_CHAIN, SignatureTable, WINDOW, WORDS},
     swar,
@@ -308,7 +308,7 @@ fn find_value(payload: &impl Payload, work: &mut Work, field: usize) {
         }
     }
     let name_end = work.kept(Kept::B) & MAX_OFFSET;
-    if name_end != 0 {
+    if name_end != 0 && IS_BEHIND[work.byte(name_end) as usize] != 0 {
         value::begin(payload, work, field, name_end);
     }
 }

@@ -170,10 +170,10 @@ pub enum Step {
     /// Searches a block of the text for a User-Agent, behind more lines than are read for all fields;
     /// `false` where nothing is left to search.
     Search(usize),
-    /// Whether the header ends in a block, before the User-Agent that was found.
-    EndsIn(usize),
-    /// Whether it ends in the chunk whose number is kept as `D`.
-    EndsInChunk,
+    /// Whether the header may end in a block, before the User-Agent that was found.
+    MayEndIn(usize),
+    /// Whether it ends there.
+    EndsBehind,
     /// Whether Call-ID and branch are those of nmap's scripts.
     NmapScript,
     /// Finds out who a request is for, and whether it belongs to a dialogue.
@@ -188,7 +188,7 @@ pub enum Step {
 
 impl Step {
     const SEARCH: u64 = 0x100;
-    const ENDS_IN: u64 = 0x200;
+    const MAY_END_IN: u64 = 0x200;
 
     /// As a number, of a step that has no function of its own.
     #[inline(always)]
@@ -196,8 +196,8 @@ impl Step {
         match self {
             Self::Compare(candidate) => candidate as u64,
             Self::Search(block) => Self::SEARCH | block as u64,
-            Self::EndsIn(block) => Self::ENDS_IN | block as u64,
-            Self::EndsInChunk
+            Self::MayEndIn(block) => Self::MAY_END_IN | block as u64,
+            Self::EndsBehind
             | Self::NmapScript
             | Self::Dialogue
             | Self::Contains
@@ -209,8 +209,8 @@ impl Step {
     /// From [`Self::number`].
     #[inline(always)]
     pub const fn from_number(number: u64) -> Self {
-        if number & Self::ENDS_IN != 0 {
-            Self::EndsIn((number & 0xff) as usize)
+        if number & Self::MAY_END_IN != 0 {
+            Self::MayEndIn((number & 0xff) as usize)
         } else if number & Self::SEARCH != 0 {
             Self::Search((number & 0xff) as usize)
         } else {
@@ -224,8 +224,8 @@ impl Step {
         match self {
             Self::Compare(candidate) => return value::compare(payload, work, table, candidate),
             Self::Search(block) => return user_agent::search(payload, work, block),
-            Self::EndsIn(block) => return user_agent::ends_in(payload, work, table, block),
-            Self::EndsInChunk => return user_agent::ends_in_chunk(payload, work),
+            Self::MayEndIn(block) => return user_agent::may_end_in(payload, work, block),
+            Self::EndsBehind => return user_agent::ends_behind(payload, work),
             Self::NmapScript => return marks::is_nmap_script(payload, work),
             Self::Dialogue => dialogue::note(payload, work),
             Self::Contains => contains::search(payload, work, table),

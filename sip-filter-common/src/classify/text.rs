@@ -410,13 +410,15 @@ impl Work {
     /// The bits of a chunk's bytes that are this one.
     #[inline(always)]
     fn equal_in_chunk(&self, payload: &impl Payload, number: usize, byte: u8) -> u64 {
-        let mut bits = 0;
+        let mut others = 0;
         // Rolled, for want of stack.
-        for word in payload.rolled(CHUNK / WORD) {
-            let word_bits = swar::equal_exactly(self.word_behind(number * CHUNK, word), byte);
-            bits |= word_bits >> (7 - word);
+        for pair in payload.rolled(CHUNK / WORD / 2) {
+            for word in [2 * pair, 2 * pair + 1] {
+                let word = self.word_behind(number * CHUNK, word);
+                others = others >> 1 | swar::others(word, byte);
+            }
         }
-        bits
+        !others
     }
 
     /// The bits of a chunk's bytes that stand before `at`.

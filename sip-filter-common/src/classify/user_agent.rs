@@ -89,7 +89,9 @@ fn add(payload: &impl Payload, work: &mut Work, table: &SignatureTable) {
         if CHUNK * chunk_from_reader(work, block) >= at {
             break;
         }
-        if payload.take(Step::EndsIn(block), work, table) {
+        if payload.take(Step::MayEndIn(block), work, table)
+            && payload.take(Step::EndsBehind, work, table)
+        {
             return;
         }
     }
@@ -163,17 +165,14 @@ fn find_in(payload: &impl Payload, work: &mut Work, from: usize, parts: u64) {
     }
 }
 
-/// Whether the header ends in a block, before what is kept as [`Kept::A`].
+/// Whether the header may end in a block, before what is kept as [`Kept::A`]: then it keeps the first
+/// chunk in which it may as [`Kept::D`], and the one behind the block as [`Kept::C`].
 #[inline(always)]
-pub(super) fn ends_in(
-    payload: &impl Payload,
-    work: &mut Work,
-    table: &SignatureTable,
-    block: usize,
-) -> bool {
+pub(super) fn may_end_in(payload: &impl Payload, work: &mut Work, block: usize) -> bool {
     let from = chunk_from_reader(work, block);
     let to = work.kept(Kept::A);
     work.keep(Kept::B, 0);
+    work.keep(Kept::C, from + BLOCK);
     for chunk in payload.rolled(BLOCK) {
         let number = payload.opaque((from + chunk) as u64) as usize;
         if CHUNK * number >= to {
@@ -182,26 +181,36 @@ pub(super) fn ends_in(
         let (feeds, next) = (work.feeds(number), work.feeds(number + 1));
         let before = swar::one_byte_before(feeds | swar::one_byte_before(feeds));
         let crosses = swar::next_within_two(feeds, next);
-        if feeds & before | crosses == 0 {
-            continue;
-        }
-        work.keep(Kept::D, number);
-        if payload.take(Step::EndsInChunk, work, table) {
+        if feeds & before | crosses != 0 {
             work.keep(Kept::B, 1);
+            work.keep(Kept::D, number);
             break;
         }
     }
     work.kept(Kept::B) != 0
 }
 
-/// Whether the header ends in the chunk whose number is kept as [`Kept::D`], before what is kept as
-/// [`Kept::A`].
+/// Whether the header ends from the chunk whose number is kept as [`Kept::D`] on, up to the one that is
+/// kept as [`Kept::C`], before what is kept as [`Kept::A`].
+///
+/// Chunk by chunk, whether it may end there or not: what looks like its end in each would else be dearer.
 #[inline(always)]
-pub(super) fn ends_in_chunk(payload: &impl Payload, work: &Work) -> bool {
-    let (number, to) = (work.kept(Kept::D), work.kept(Kept::A));
-    let last_two = CHUNK * number + CHUNK - 2;
-    last_two < to && ends_at(work.half(last_two))
-        || work.header_ends(payload, number) & work.before(number, to) != 0
+pub(super) fn ends_behind(payload: &impl Payload, work: &mut Work) -> bool {
+    let (from, to) = (work.kept(Kept::D), work.kept(Kept::A));
+    work.keep(Kept::E, 0);
+    for chunk in payload.rolled(BLOCK) {
+        let number = payload.opaque((from + chunk) as u64) as usize;
+        if number >= work.kept(Kept::C) || CHUNK * number >= to {
+            break;
+        }
+        let last_two = CHUNK * number + CHUNK - 2;
+        let ends = work.header_ends(payload, number) & work.before(number, to);
+        if ends != 0 || last_two < to && ends_at(work.half(last_two)) {
+            work.keep(Kept::E, 1);
+            break;
+        }
+    }
+    work.kept(Kept::E) != 0
 }
 
 /// Whether the header ends at the first or second of four bytes, and behind the second.
