@@ -112,7 +112,7 @@ pub(crate) const LETTERS: usize = 0x6000;
 /// what follows compact names from letters.
 #[inline(always)]
 pub(crate) const fn letters(first_two: u16) -> usize {
-    (first_two & 0x5f1f) as usize
+    (first_two & 0x5f5f) as usize
 }
 
 /// By [`letters`], the number of the one name that a line may have; 0 for most.

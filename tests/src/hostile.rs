@@ -66,7 +66,7 @@ pub fn padded() -> Vec<Message> {
         .collect();
     let folded = format!("Subject: x\r\n{}", " xyz\r\n".repeat(PADDING / 6 + 1));
     let blank = format!("Subject: x\r\n{}", " \t\r\n".repeat(PADDING / 4));
-    let mixed = format!("Subject: x\r\n{}\n", " \n\t".repeat(PADDING / 3));
+    let alone = format!("Subject: x\r\n{}", " \n".repeat(PADDING / 2));
     let empty = "X:\n".repeat(PADDING / 3 + 1);
     let almost = "User-Agents: x\n".repeat(PADDING / 15 + 1);
     let line = SVMAP
@@ -79,7 +79,7 @@ pub fn padded() -> Vec<Message> {
         ("more than 100 short fields", short),
         ("folded lines", folded),
         ("folded lines of blanks", blank),
-        ("line feeds between blanks and tabs", mixed),
+        ("folded lines of a blank, with LF alone", alone),
         ("fields without a value", empty),
         ("fields with almost that name", almost),
     ]

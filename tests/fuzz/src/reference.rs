@@ -378,7 +378,7 @@ fn may_be_named(line: &[u8], name: &[u8]) -> bool {
 /// Whether the line is taken for one with this name at first, with this byte behind the name: the first
 /// two bytes tell.
 fn is_alike(line: &[u8], name: &[u8], behind: u8) -> bool {
-    let folded = |first: u8, second: u8| [first & 0x1f, second & 0x5f];
+    let folded = |first: u8, second: u8| [first & 0x5f, second & 0x5f];
     let [first, second, ..] = *line else {
         return false;
     };
