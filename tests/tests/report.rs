@@ -390,3 +390,30 @@ fn a_name_does_nothing_but_be_read() {
         .find(|text| text.contains("alert"));
     assert!(cell.is_some_and(|text| text.starts_with(shown)), "{cell:?}");
 }
+
+#[test]
+fn a_name_is_no_formula_in_a_spreadsheet_and_comes_back_as_it_was() {
+    const FORMULAS: [&str; 5] = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1"];
+    let lines = FORMULAS.map(|name| {
+        let kind = "=kind";
+        let line = serde_json::json!({
+            "start": "2026-06", "by": "tool", "name": name, "kind": kind, "packets": 7
+        });
+        format!("{line}\n")
+    });
+    let history = History::new(&lines.concat());
+    let export = |history: &History, format: &str| {
+        let line = ["history", "export", "--unit", "month", "--format", format];
+        history.command(&line).successful().stdout
+    };
+    let table = export(&history, "csv");
+    for text in [&table, &history.report("--year 2026 --format csv")] {
+        for name in FORMULAS {
+            assert!(text.contains(&format!(",'{name},")), "{name}: {text}");
+            assert!(!text.contains(&format!(",{name},")), "{name}: {text}");
+        }
+        assert!(!text.contains(",=kind"), "{text}");
+    }
+    let again = History::new(&table);
+    assert_eq!(export(&again, "json"), export(&history, "json"));
+}

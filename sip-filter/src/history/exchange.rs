@@ -4,6 +4,7 @@
 //! what is taken is added to the period that it names and to all larger ones.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, BufRead, Write},
     net::IpAddr,
@@ -20,7 +21,7 @@ use super::{
     read::Reader,
     write::Writer,
 };
-use crate::output::json;
+use crate::output::{escape, json};
 
 /// The longest name, in bytes.
 const MAX_NAME: usize = 100;
@@ -196,7 +197,10 @@ fn read(mut text: impl BufRead, mut each: impl FnMut(Line) -> Result<()>) -> Res
         .from_reader(text);
     for line in csv.deserialize::<Line>() {
         // What is wrong says its own line.
-        let line = line.context("cannot read it")?;
+        let mut line = line.context("cannot read it")?;
+        for name in [&mut line.name, &mut line.kind] {
+            *name = escape::from_spreadsheet(name).to_owned();
+        }
         let start = line.start.clone();
         each(line).with_context(|| format!("the line of {start}"))?;
     }
@@ -259,6 +263,12 @@ pub fn write(out: &mut dyn Write, lines: &[Line], written: Written) -> io::Resul
         Written::Csv => {
             let mut csv = csv::Writer::from_writer(out);
             for line in lines {
+                let mut line = line.clone();
+                for name in [&mut line.name, &mut line.kind] {
+                    if let Cow::Owned(marked) = escape::spreadsheet(name) {
+                        *name = marked;
+                    }
+                }
                 csv.serialize(line)?;
             }
             csv.flush()

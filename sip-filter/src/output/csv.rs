@@ -1,5 +1,6 @@
 //! CSV (RFC 4180): one table with a header line. Names in a list are joined by semicolons, and what is no
-//! more than seen in them is written out as in tables.
+//! more than seen in them is written out as in tables. No name is a formula where the file is opened as a
+//! spreadsheet.
 
 use std::io::{self, Write};
 
@@ -48,11 +49,15 @@ pub fn rows<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
 fn write_cell(out: &mut impl Write, cell: Cell) -> io::Result<()> {
     match cell {
         Cell::Number(number) | Cell::Identifier(number) => write!(out, "{number}"),
-        Cell::Text(text) => write!(out, "{}", escape::terminal(&text)),
-        Cell::List(names) => write!(out, "{}", escape::terminal(&names.join(";"))),
+        Cell::Text(text) => write_text(out, &text),
+        Cell::List(names) => write_text(out, &names.join(";")),
         Cell::Address(address) => write!(out, "{address}"),
         Cell::Time(time) => write!(out, "{time}"),
     }
+}
+
+fn write_text(out: &mut impl Write, text: &str) -> io::Result<()> {
+    out.write_all(escape::spreadsheet(&escape::terminal(text)).as_bytes())
 }
 
 /// A line for each interface, with what is in force.
@@ -75,8 +80,8 @@ pub fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     ])?;
     for interface in &status.interfaces {
         csv.write_record([
-            &status.instance,
-            &interface.name,
+            &*escape::spreadsheet(&status.instance),
+            &escape::spreadsheet(&interface.name),
             &interface.ifindex.to_string(),
             &interface.mode,
             &status.program_id.to_string(),

@@ -22,6 +22,28 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// What a spreadsheet takes for a formula when a cell begins with it, and what marks a cell as text.
+const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', TEXT];
+const TEXT: char = '\'';
+
+/// For a cell of a CSV file: what a spreadsheet would compute is marked as text by an apostrophe before
+/// it (OWASP, CSV Injection). A name that begins with an apostrophe gets another one, so that
+/// [`from_spreadsheet`] finds each name again.
+pub fn spreadsheet(text: &str) -> Cow<'_, str> {
+    match text.starts_with(FORMULA) {
+        true => Cow::Owned(format!("{TEXT}{text}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// The text of such a cell.
+pub fn from_spreadsheet(cell: &str) -> &str {
+    match cell.strip_prefix(TEXT) {
+        Some(text) if text.starts_with(FORMULA) => text,
+        _ => cell,
+    }
+}
+
 /// For the text of an element and for an attribute in quotation marks, in HTML and XML; with what
 /// [`terminal`] writes out.
 pub fn html(text: &str) -> String {
@@ -101,6 +123,28 @@ mod tests {
                 !terminal(&character.to_string()).contains(character),
                 "{code:x}"
             );
+        }
+    }
+
+    #[test]
+    fn no_cell_is_a_formula_and_each_is_found_again() {
+        for (text, cell) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("'=1", "''=1"),
+            ("'quoted'", "''quoted'"),
+            ("a=1", "a=1"),
+            ("", ""),
+        ] {
+            assert_eq!(spreadsheet(text), cell);
+            assert_eq!(from_spreadsheet(cell), text);
+        }
+        // Whoever writes such text by hand marks nothing.
+        for cell in ["=1", "'quoted"] {
+            assert_eq!(from_spreadsheet(cell), cell);
         }
     }
 
