@@ -1,7 +1,7 @@
 //! JSON: one document, compact, with a line end. Whoever parses it gets each text as it was; on a terminal
 //! it does nothing.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 use serde_json::{Serializer, ser::Formatter};
@@ -73,8 +73,11 @@ pub fn snapshot(
 ///
 /// When `out` cannot be written.
 pub fn document(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
-    value.serialize(&mut Serializer::with_formatter(&mut *out, Harmless))?;
-    writeln!(out)
+    // Each name and each comma is a write: cheap here, and not through whatever `out` is.
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    value.serialize(&mut Serializer::with_formatter(&mut out, Harmless))?;
+    writeln!(out)?;
+    out.flush()
 }
 
 /// As compact as can be, with `\u202e` in place of characters that would do something or hide.
