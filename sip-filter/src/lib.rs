@@ -25,6 +25,7 @@ pub mod history;
 pub mod http;
 pub mod kernel;
 pub mod lists;
+mod memory;
 pub mod output;
 pub mod replay;
 pub mod report;

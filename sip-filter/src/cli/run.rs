@@ -36,6 +36,7 @@ use crate::{
     geoip::{Current, Databases},
     http::Bound,
     kernel::{self, Attached, Filter, Instance, Logger, PinsWatch, Reports},
+    memory,
     output::{self, Terminal, live, table::thousands},
     stats::{Snapshot, Status, Totals},
 };
@@ -167,6 +168,8 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
     ));
     // Before there are threads, for capabilities are a thread's.
     give_up_privileges(group);
+    // Attaching has taken more than is needed from now on.
+    memory::give_small_pieces_back();
     // What comes until the end is kept when this is dropped.
     let _history = args.history.start(instance, global, since, history);
     follow.applied(instance, mode)?;
@@ -246,6 +249,7 @@ async fn session(args: &Args, global: &Global, instance: &Instance, is_live: boo
                                 manager.unchanged();
                             }
                         }
+                        memory::give_small_pieces_back();
                     }
                     changes = follow.changes() => {
                         names.extend(follow.settle(instance, global, changes?)?);

@@ -9,7 +9,6 @@ mod api;
 mod auth;
 mod crowd;
 mod exposition;
-mod memory;
 mod metrics;
 mod page;
 mod readings;
@@ -29,7 +28,7 @@ use auth::Guard;
 use readings::Readings;
 use tokio::runtime;
 
-use crate::{config::listen::Listen, events::Feed, geoip::Current, kernel::Instance};
+use crate::{config::listen::Listen, events::Feed, geoip::Current, kernel::Instance, memory};
 
 /// The names of interfaces that the filter is to be on and is not, because they are gone.
 #[derive(Clone, Debug, Default)]

@@ -16,13 +16,14 @@ use sip_filter_common::abi::PortSet;
 use tokio::{sync::Mutex, task};
 
 use super::{
-    Missing, memory,
+    Missing,
     series::{Sample, Series},
 };
 use crate::{
     events::{Event, Feed},
     geoip::Current,
     kernel::{self, AttachedMode, Filter, Instance},
+    memory,
     output::json,
     stats::{Condition, Snapshot, Status},
 };

@@ -1,4 +1,4 @@
-//! Memory that was freed goes back to the system. A reading of many sources takes a hundred megabytes
+//! Memory that was freed goes back to the system. Attaching, or a reading of many sources, takes megabytes
 //! for a moment, and the GNU C library would keep most of that for the next one; others give it back
 //! by themselves.
 
@@ -8,7 +8,7 @@
 const MAPPED: libc::c_int = 1 << 20;
 
 /// Large pieces are given back as soon as they are freed, from now on.
-pub(super) fn keep_no_large_pieces() {
+pub(crate) fn keep_no_large_pieces() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it changes how later memory is allocated, and nothing else.
     unsafe {
@@ -17,7 +17,7 @@ pub(super) fn keep_no_large_pieces() {
 }
 
 /// Gives small pieces back that are free.
-pub(super) fn give_small_pieces_back() {
+pub(crate) fn give_small_pieces_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it touches nothing but what is free.
     unsafe {
