@@ -38,6 +38,22 @@ impl Sink {
         Self { socket }
     }
 
+    /// How many datagrams have come until now.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot hear.
+    pub fn heard_so_far(&self) -> u64 {
+        let waits = |is_to_wait: bool| {
+            let set = self.socket.set_nonblocking(!is_to_wait);
+            set.unwrap_or_else(|error| panic!("{error}"));
+        };
+        waits(false);
+        let heard = self.heard();
+        waits(true);
+        heard
+    }
+
     /// How many datagrams have come, or come soon.
     ///
     /// # Panics

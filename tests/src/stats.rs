@@ -175,6 +175,43 @@ impl Stats {
         }
     }
 
+    /// No counter has gone backwards since an earlier reading.
+    ///
+    /// # Panics
+    ///
+    /// If one has, or if a source is forgotten.
+    pub fn assert_no_less_than(&self, before: &Self) {
+        let sums = |stats: &Self| {
+            let tools: u64 = stats.tools.iter().map(|tool| tool.packets).sum();
+            let ports: u64 = stats.ports.iter().map(|port| port.packets).sum();
+            let (totals, reasons) = (
+                stats.totals,
+                stats.reasons.iter().map(|reason| reason.packets),
+            );
+            [
+                totals.packets,
+                totals.bytes,
+                totals.dropped,
+                reasons.sum(),
+                tools,
+                ports,
+            ]
+        };
+        let pairs = sums(before).into_iter().zip(sums(self));
+        assert!(
+            pairs.clone().all(|(before, now)| before <= now),
+            "{:?}",
+            pairs.collect::<Vec<_>>()
+        );
+        for source in &before.sources {
+            let now = self.source(&source.source);
+            assert!(
+                source.packets <= now.packets && source.bytes <= now.bytes,
+                "{source:?} and then {now:?}"
+            );
+        }
+    }
+
     /// The tool with this name.
     ///
     /// # Panics

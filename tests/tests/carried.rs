@@ -154,44 +154,12 @@ fn read_until(filter: &SipFilter<'_>, done: &AtomicBool) -> usize {
     while !done.load(Ordering::Relaxed) {
         let now = filter.stats_under_load();
         if let Some(before) = before {
-            assert_no_less(&before, &now);
+            now.assert_no_less_than(&before);
         }
         before = Some(now);
         readings += 1;
     }
     readings
-}
-
-fn assert_no_less(before: &Stats, now: &Stats) {
-    let sums = |stats: &Stats| {
-        let tools: u64 = stats.tools.iter().map(|tool| tool.packets).sum();
-        let ports: u64 = stats.ports.iter().map(|port| port.packets).sum();
-        let (totals, reasons) = (
-            stats.totals,
-            stats.reasons.iter().map(|reason| reason.packets),
-        );
-        [
-            totals.packets,
-            totals.bytes,
-            totals.dropped,
-            reasons.sum(),
-            tools,
-            ports,
-        ]
-    };
-    let pairs = sums(before).into_iter().zip(sums(now));
-    assert!(
-        pairs.clone().all(|(before, now)| before <= now),
-        "{:?}",
-        pairs.collect::<Vec<_>>()
-    );
-    for source in &before.sources {
-        let now = now.source(&source.source);
-        assert!(
-            source.packets <= now.packets && source.bytes <= now.bytes,
-            "{source:?} and then {now:?}"
-        );
-    }
 }
 
 /// What a source sent, whatever became of it, and when.
