@@ -7,14 +7,13 @@
 //! its log; at rest, and while the sources send. Of each figure the median is printed, and the worst.
 
 use std::{
-    fs,
     io::{Read as _, Write as _},
     path::Path,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use serde_json::Value;
 use sip_filter_tests::{
@@ -24,7 +23,7 @@ use sip_filter_tests::{
     messages::{INVITE, SVMAP},
     namespace::{FILTERED, Folder, Link, SCANNER_IPV6, SERVER_IPV6},
     packet::Frame,
-    process::{self, Running},
+    process::{self, Running, processor_time},
     sip_filter::{SipFilter, binary},
     tmux::Tmux,
 };
@@ -209,23 +208,10 @@ fn top(link: &Link, filter: &SipFilter<'_>, is_of_a_source: bool) -> Result<f64>
         terminal.wait_for("a source", |screen| screen.contains("first seen"));
     }
     let process = terminal.variable("pane_pid").parse()?;
-    let (before, begun) = (processor_time(process)?, Instant::now());
+    let (before, begun) = (processor_time(process), Instant::now());
     thread::sleep(TOP_FOR);
-    let took = processor_time(process)? - before;
+    let took = processor_time(process) - before;
     Ok(ms(took) / begun.elapsed().as_secs_f64())
-}
-
-/// The processor's time that a process has taken (`utime` and `stime` in proc_pid_stat(5)).
-fn processor_time(process: u32) -> Result<Duration> {
-    /// Ticks a second, whatever the kernel's own (USER_HZ).
-    const TICKS: u64 = 100;
-    let path = format!("/proc/{process}/stat");
-    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    // Behind the name, which may hold anything, the state is the third field.
-    let fields = stat.rsplit(") ").next().unwrap_or_default();
-    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
-    let ticks: u64 = ticks.sum::<Result<_, _>>().context(path)?;
-    Ok(Duration::from_millis(ticks * 1_000 / TICKS))
 }
 
 fn load(arguments: &Arguments) -> Result<()> {
@@ -268,9 +254,9 @@ fn load(arguments: &Arguments) -> Result<()> {
                 if sends {
                     scope.spawn(move || pace(forger, sources, end));
                 }
-                let before = processor_time(running.id())?;
+                let before = processor_time(running.id());
                 thread::sleep(end - Instant::now());
-                Ok((processor_time(running.id())? - before).as_secs_f64() / seconds as f64)
+                Ok((processor_time(running.id()) - before).as_secs_f64() / seconds as f64)
             })?;
             let how = if sends { "under traffic" } else { "at rest" };
             let who = if page { "an open page" } else { "scraped" };

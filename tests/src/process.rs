@@ -1,6 +1,7 @@
 //! Programs that a test starts: bounded in time, and gone when the test is.
 
 use std::{
+    fs,
     io::{self, Read},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
@@ -235,6 +236,40 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Memory of a process, in kilobytes of 1,024 bytes: a field of proc_pid_status(5), such as `RssAnon`.
+///
+/// # Panics
+///
+/// If there is no such process, or no such field.
+pub fn memory(process: u32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status"));
+    let status = status.unwrap_or_else(|error| panic!("{error}"));
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let value = value.and_then(|value| value.strip_suffix(" kB"));
+    value
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {field}: {status}"))
+}
+
+/// The processor's time that a process has taken (`utime` and `stime` in proc_pid_stat(5)), to 10 ms.
+///
+/// # Panics
+///
+/// If there is no such process.
+pub fn processor_time(process: u32) -> Duration {
+    /// Ticks a second, whatever the kernel's own (USER_HZ).
+    const TICKS: u64 = 100;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"));
+    let stat = stat.unwrap_or_else(|error| panic!("{error}"));
+    // Behind the name, which may hold anything, the state is the third field.
+    let fields = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+    let ticks = ticks.sum::<Result<u64, _>>();
+    let ticks = ticks.unwrap_or_else(|error| panic!("{error}: {stat}"));
+    Duration::from_millis(ticks * 1_000 / TICKS)
 }
 
 /// Has a command give up root as it starts, once it has entered its namespace, which needs it.

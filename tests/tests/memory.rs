@@ -15,7 +15,7 @@ use sip_filter_tests::{
     messages::SVMAP,
     namespace::{FILTERED, Folder, Link, SERVER_IPV6},
     packet::Frame,
-    process::{Running, SOON},
+    process::{Running, SOON, memory},
     rounds,
     sip_filter::SipFilter,
 };
@@ -38,14 +38,9 @@ const CONFIGURATION: &str = "drop = ['scanners']\nsizes.sources = 1024\nsizes.ba
      [behaviour.port-sweep]\naction = 'count'\n\
      [escalate]\nafter = 3\nwithin = '1h'\nfor = '1h'\n";
 
-/// Memory of a process's own, in kilobytes (`RssAnon` in proc_pid_status(5)).
+/// Memory of a process's own, in kilobytes.
 fn own_memory(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status"));
-    let status = status.unwrap_or_else(|error| panic!("{error}"));
-    let mut lines = status.lines();
-    let own = lines.find_map(|line| line.strip_prefix("RssAnon:")?.strip_suffix(" kB"));
-    own.and_then(|own| own.trim().parse().ok())
-        .unwrap_or_else(|| panic!("{status}"))
+    memory(process, "RssAnon")
 }
 
 /// A round of probes; sources are new in each.

@@ -21,6 +21,12 @@ pub enum Subject {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Milliseconds that `attach` and `detach` take, and what an idle `run` takes
+    Loader {
+        /// Arguments of the benchmark, such as --rounds 100
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Milliseconds that outputs of many sources take, and what share of a core `run` takes meanwhile
     Outputs {
         /// Arguments of the benchmark, such as --sources 10000
@@ -39,13 +45,14 @@ pub enum Subject {
 pub fn measure(workspace: &Workspace, subject: &Subject) -> Result<()> {
     let (name, arguments) = match subject {
         Subject::Kernel { arguments } => ("kernel", arguments),
+        Subject::Loader { arguments } => ("loader", arguments),
         Subject::Outputs { arguments } => ("outputs", arguments),
         Subject::Replay { arguments } => ("replay", arguments),
     };
     privilege::require_root()?;
     let bpf_rustc = setup::prepare(workspace, Purpose::Run)?;
     build::ebpf(workspace, &bpf_rustc)?;
-    if let Subject::Outputs { .. } = subject {
+    if let Subject::Loader { .. } | Subject::Outputs { .. } = subject {
         build::loader(workspace, true)?;
     }
     let mut cargo = workspace.cargo();
