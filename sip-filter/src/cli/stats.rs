@@ -42,5 +42,8 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         None => Snapshot::read(&instance, &filter)?,
     };
     snapshot.locate(&args.geoip.databases(global)?);
-    args.listing.print(&mut snapshot)
+    args.listing.print(&mut snapshot)?;
+    // The process ends here, and gives back at once what it would else give back source by source.
+    std::mem::forget(snapshot);
+    Ok(())
 }
