@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use jiff::{Timestamp, tz::TimeZone};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, backup::Backup};
 
 /// Marks the databases that are histories (PRAGMA application_id): `SIPh`.
 const APPLICATION: i64 = 0x5349_5068;
@@ -115,11 +115,7 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
         connection.execute_batch("BEGIN")?;
         match version(&connection)? {
             0 => bail!("nothing was kept in it yet"),
-            it if it < STEPS.len() => bail!(
-                "it is of an older version of sip-filter (layout {it}, not {}); `sip-filter run` or \
-                 `sip-filter history import` brings it up to date",
-                STEPS.len()
-            ),
+            it if it < STEPS.len() => copy_up_to_date(&connection, it),
             _ => Ok(connection),
         }
     };
@@ -148,6 +144,12 @@ fn opened(path: &Path, steps: &[&str]) -> Result<Connection> {
     // Each interval is on the disk when it is said to be.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
+    bring_up_to_date(&mut connection, steps, found)?;
+    Ok(connection)
+}
+
+/// Takes the steps from the layout `found` on.
+fn bring_up_to_date(connection: &mut Connection, steps: &[&str], found: usize) -> Result<()> {
     for (at, step) in steps.iter().enumerate().skip(found) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(step)?;
@@ -155,7 +157,16 @@ fn opened(path: &Path, steps: &[&str]) -> Result<Connection> {
         transaction.pragma_update(None, "user_version", at as i64 + 1)?;
         transaction.commit()?;
     }
-    Ok(connection)
+    Ok(())
+}
+
+/// A copy in memory of what an older version has written, brought up to date: who reads leaves the file
+/// as it is.
+fn copy_up_to_date(older: &Connection, found: usize) -> Result<Connection> {
+    let mut copy = Connection::open_in_memory()?;
+    Backup::new(older, &mut copy)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+    bring_up_to_date(&mut copy, STEPS, found)?;
+    Ok(copy)
 }
 
 fn version(connection: &Connection) -> Result<usize> {
@@ -322,8 +333,16 @@ mod tests {
             INSERT INTO counted VALUES (0, '', '', 100, 0, 0, 0, 0);
             INSERT INTO counts VALUES (3, 24322, 0, '', '', 100, 0, 0, 0, 0)";
         older.execute_batch(rows).unwrap();
-        assert!(format!("{:#}", open_to_read(path).unwrap_err()).contains("an older version"));
         drop(older);
+        let before = fs::read(path).unwrap();
+        let copy = open_to_read(path).unwrap();
+        let behaviours: i64 = copy
+            .query_row("SELECT count(*) FROM counted WHERE by = 7", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(behaviours, Behaviour::COUNT as i64);
+        assert_eq!(fs::read(path).unwrap(), before, "reading has changed it");
 
         let mut writer = Writer::open(path).unwrap();
         let mut ledger = writer.ledger("edge").unwrap().unwrap();
