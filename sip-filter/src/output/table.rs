@@ -298,8 +298,8 @@ pub fn totals(totals: &Totals, terminal: Terminal) -> String {
             let mut names = Rendered::new(false);
             let mut numbers = Rendered::new(true);
             for (name, number, style) in fields {
-                names.push(name.clone(), PLAIN);
-                numbers.push(number.clone(), style);
+                names.push(name, PLAIN);
+                numbers.push(number, style);
             }
             [names, numbers]
         });
@@ -339,19 +339,19 @@ pub fn table<R: Row>(rows: &[R], layout: Layout<'_>) -> String {
 }
 
 fn render<R>(column: &Column<R>, rows: &[R], layout: Layout<'_>) -> Rendered {
-    let cells: Vec<_> = rows.iter().map(column.cell).collect();
     let is_left = |cell: &Cell| matches!(cell, Cell::Text(_) | Cell::List(_) | Cell::Address(_));
     // What is not known stands as an empty text among numbers too.
-    let mut known = cells
+    let mut known = rows
         .iter()
-        .filter(|cell| **cell != Cell::Text(String::new()));
-    let right = !known.next().is_some_and(is_left);
+        .map(column.cell)
+        .filter(|cell| *cell != Cell::Text(String::new()));
+    let right = !known.next().is_some_and(|cell| is_left(&cell));
     let mut rendered = Rendered::new(right);
     let header = if layout.terminal.colour { BOLD } else { PLAIN };
-    rendered.push(title(column.name), header);
-    for cell in cells {
+    rendered.push(&title(column.name), header);
+    for cell in rows.iter().map(column.cell) {
         let style = style(column.name, &cell, layout.terminal);
-        rendered.push(text(cell, layout.now), style);
+        rendered.push(&text(cell, layout.now), style);
     }
     rendered
 }
@@ -359,8 +359,10 @@ fn render<R>(column: &Column<R>, rows: &[R], layout: Layout<'_>) -> Rendered {
 /// A column as text.
 pub(crate) struct Rendered {
     right: bool,
-    /// Texts from the top down, its header among them, each with its style.
-    texts: Vec<(String, &'static str)>,
+    /// Its texts from the top down, its header among them, without anything between.
+    text: String,
+    /// Where each of them ends, in bytes, and its style.
+    ends: Vec<(usize, &'static str)>,
     /// Of the longest text, in characters.
     width: usize,
 }
@@ -369,19 +371,30 @@ impl Rendered {
     pub(crate) fn new(right: bool) -> Self {
         Self {
             right,
-            texts: Vec::new(),
+            text: String::new(),
+            ends: Vec::new(),
             width: 0,
         }
     }
 
-    pub(crate) fn push(&mut self, text: String, style: &'static str) {
-        self.width = self.width.max(characters(&text));
-        self.texts.push((text, style));
+    pub(crate) fn push(&mut self, text: &str, style: &'static str) {
+        self.width = self.width.max(characters(text));
+        self.text.push_str(text);
+        self.ends.push((self.text.len(), style));
+    }
+
+    /// The text of a line, and its style; an empty one behind the last.
+    fn line(&self, line: usize) -> (&str, &'static str) {
+        let Some(&(end, style)) = self.ends.get(line) else {
+            return ("", PLAIN);
+        };
+        let start = line.checked_sub(1).map_or(0, |before| self.ends[before].0);
+        (&self.text[start..end], style)
     }
 
     /// Whether anything stands below the header.
     fn says_something(&self) -> bool {
-        self.texts.iter().skip(1).any(|(text, _)| !text.is_empty())
+        (self.ends.first()).is_some_and(|(header, _)| self.text.len() > *header)
     }
 }
 
@@ -402,7 +415,7 @@ pub(crate) fn width(columns: &[Rendered]) -> usize {
 pub(crate) fn lay_out(columns: &[Rendered]) -> String {
     let lines = columns
         .iter()
-        .map(|column| column.texts.len())
+        .map(|column| column.ends.len())
         .max()
         .unwrap_or(0);
     let mut out = String::with_capacity(lines * (width(columns) + 1));
@@ -413,10 +426,7 @@ pub(crate) fn lay_out(columns: &[Rendered]) -> String {
             if at > 0 {
                 blanks += GAP;
             }
-            let (text, style) = match column.texts.get(line) {
-                Some((text, style)) => (text.as_str(), *style),
-                None => ("", PLAIN),
-            };
+            let (text, style) = column.line(line);
             let padding = column.width - characters(text);
             if text.is_empty() {
                 blanks += padding;
@@ -425,7 +435,7 @@ pub(crate) fn lay_out(columns: &[Rendered]) -> String {
             if column.right {
                 blanks += padding;
             }
-            out.extend(std::iter::repeat_n(' ', blanks));
+            push_blanks(&mut out, blanks);
             out.push_str(style);
             out.push_str(text);
             if style != PLAIN {
@@ -436,6 +446,15 @@ pub(crate) fn lay_out(columns: &[Rendered]) -> String {
         out.push('\n');
     }
     out
+}
+
+fn push_blanks(out: &mut String, mut blanks: usize) {
+    const SOME: &str = "                                ";
+    while blanks > 0 {
+        let some = blanks.min(SOME.len());
+        out.push_str(&SOME[..some]);
+        blanks -= some;
+    }
 }
 
 /// A cell as people read it; times as how long ago they were at `now`.

@@ -61,10 +61,10 @@ fn columns<'a>(
     let bold = if terminal.colour { BOLD } else { PLAIN };
     let column = |(place, name): (usize, &str)| {
         let mut column = Rendered::new(place >= texts);
-        column.push(escape::terminal(name).into_owned(), bold);
+        column.push(&escape::terminal(name), bold);
         for row in rows {
             let cell = row.get(place).map_or("", String::as_str);
-            column.push(cut(&escape::terminal(cell)), PLAIN);
+            column.push(&cut(&escape::terminal(cell)), PLAIN);
         }
         column
     };
@@ -109,10 +109,10 @@ fn bars(figure: &Figure, terminal: Terminal) -> String {
     let room = room.clamp(*BARS.start(), *BARS.end());
     let most = heights.iter().copied().fold(0.0, f64::max);
     let mut bars = Rendered::new(false);
-    bars.push(String::new(), PLAIN);
+    bars.push("", PLAIN);
     let colour = if terminal.colour { CYAN } else { PLAIN };
     for height in heights {
-        bars.push(bar(height, most, room), colour);
+        bars.push(&bar(height, most, room), colour);
     }
     columns.push(bars);
     table::lay_out(&columns)
