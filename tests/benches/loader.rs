@@ -15,9 +15,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use sip_filter_tests::{
-    forged::Forger,
+    forged::{self, Forger},
     messages::SVMAP,
-    namespace::{FILTERED, Link, SCANNER_IPV6, SERVER_IPV6},
+    namespace::{FILTERED, Link, SERVER_IPV6},
     packet::Frame,
     process::{Running, memory, processor_time},
     sip_filter::SipFilter,
@@ -44,8 +44,6 @@ struct Arguments {
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A port that the filter does not look at.
-const UNINSPECTED: u16 = 9;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -104,10 +102,10 @@ fn command_ends(mut command: Command) -> Result<bool> {
 fn idle(arguments: &Arguments, is_on_a_terminal: bool) -> Result<()> {
     let (mut own, mut resident, mut most, mut share) = (vec![], vec![], vec![], vec![]);
     for _ in 0..arguments.runs {
-        let link = Link::new();
+        let link = forged::link();
         let filter = SipFilter::new(&link.server);
         let running = start(&link, &filter, is_on_a_terminal);
-        send(&link, arguments.sources)?;
+        send(&link, arguments.sources);
         let known = filter.stats().sources.len();
         ensure!(
             known == arguments.sources as usize,
@@ -160,15 +158,7 @@ fn start(link: &Link, filter: &SipFilter<'_>, is_on_a_terminal: bool) -> Running
 }
 
 /// One probe of each source.
-fn send(link: &Link, sources: u32) -> Result<()> {
-    // Until the neighbour is known, few packets wait for it.
-    let socket = link.outside.udp_socket(SCANNER_IPV6);
-    let end = Instant::now() + PATIENCE;
-    while !link.outside.ip("-6 neigh").contains("lladdr") {
-        ensure!(Instant::now() < end, "nobody is at {SERVER_IPV6}");
-        socket.send_to(b"", (SERVER_IPV6, UNINSPECTED))?;
-        thread::sleep(Duration::from_millis(10));
-    }
+fn send(link: &Link, sources: u32) {
     let forger = Forger::ipv6(&link.outside);
     for source in 0..sources {
         let address = format!("2001:db8:1::{:x}:{:x}", source >> 16, source & 0xffff);
@@ -178,7 +168,6 @@ fn send(link: &Link, sources: u32) -> Result<()> {
             .payload(SVMAP);
         forger.send(&probe, SERVER_IPV6);
     }
-    Ok(())
 }
 
 /// The process of the `run` that holds the filter.

@@ -18,10 +18,10 @@ use clap::Parser;
 use serde_json::Value;
 use sip_filter_tests::{
     configuration::Configuration,
-    forged::Forger,
+    forged::{self, Forger},
     http::Client,
     messages::{INVITE, SVMAP},
-    namespace::{FILTERED, Folder, Link, SCANNER_IPV6, SERVER_IPV6},
+    namespace::{FILTERED, Folder, Link, SERVER_IPV6},
     packet::Frame,
     process::{self, Running, processor_time},
     sip_filter::{SipFilter, binary},
@@ -62,8 +62,6 @@ const STATUS: &str = "/api/v1/status";
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 const PAGE_EVERY: Duration = Duration::from_secs(4);
 const SCRAPED_EVERY: Duration = Duration::from_secs(15);
-/// A port that the filter does not look at.
-const UNINSPECTED: u16 = 9;
 /// For longer than a reading is kept.
 const APART: Duration = Duration::from_millis(1_100);
 /// How often `top` reads, and for how long that is watched.
@@ -97,19 +95,6 @@ fn send(forger: &Forger, sources: u32, mut pace: impl FnMut(u32)) {
     }
 }
 
-/// A link across which packets go at once: until the neighbour is known, few of them wait for it.
-fn link() -> Result<Link> {
-    let link = Link::new();
-    let socket = link.outside.udp_socket(SCANNER_IPV6);
-    let end = Instant::now() + PATIENCE;
-    while !link.outside.ip("-6 neigh").contains("lladdr") {
-        ensure!(Instant::now() < end, "nobody is at {SERVER_IPV6}");
-        socket.send_to(b"", (SERVER_IPV6, UNINSPECTED))?;
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(link)
-}
-
 /// A `run` with everything on, that logs what its history takes.
 fn start(filter: &SipFilter<'_>, link: &Link, folder: &Path, interval: &str) -> Running {
     let configuration = Configuration::new(CONFIGURATION);
@@ -139,7 +124,7 @@ fn print(what: &str, mut took: Vec<f64>) {
 }
 
 fn refresh(arguments: &Arguments) -> Result<()> {
-    let (link, folder) = (link()?, Folder::new());
+    let (link, folder) = (forged::link(), Folder::new());
     let filter = SipFilter::new(&link.server);
     let running = start(&filter, &link, folder.path(), "60s");
     send(&Forger::ipv6(&link.outside), arguments.sources, |_| {});
@@ -215,7 +200,7 @@ fn top(link: &Link, filter: &SipFilter<'_>, is_of_a_source: bool) -> Result<f64>
 }
 
 fn load(arguments: &Arguments) -> Result<()> {
-    let (link, folder) = (link()?, Folder::new());
+    let (link, folder) = (forged::link(), Folder::new());
     let filter = SipFilter::new(&link.server);
     let forger = Forger::ipv6(&link.outside);
     let (seconds, sources) = (arguments.seconds, arguments.load_sources);

@@ -4,12 +4,39 @@ use std::{
     io,
     net::UdpSocket,
     os::fd::{FromRawFd as _, OwnedFd},
+    thread,
+    time::{Duration, Instant},
 };
 
-use crate::{namespace::Namespace, packet::Frame};
+use crate::{
+    namespace::{Link, Namespace, SCANNER_IPV6, SERVER_IPV6},
+    packet::Frame,
+};
 
 /// The length of an Ethernet header, in bytes.
 const ETHERNET: usize = 14;
+
+/// A port that the filter does not look at.
+const UNINSPECTED: u16 = 9;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A link across which IPv6 packets go at once: until the neighbour is known, few of them wait for it.
+///
+/// # Panics
+///
+/// Without root, or if nobody answers.
+pub fn link() -> Link {
+    let link = Link::new();
+    let socket = link.outside.udp_socket(SCANNER_IPV6);
+    let end = Instant::now() + PATIENCE;
+    while !link.outside.ip("-6 neigh").contains("lladdr") {
+        assert!(Instant::now() < end, "nobody is at {SERVER_IPV6}");
+        let sent = socket.send_to(b"", (SERVER_IPV6, UNINSPECTED));
+        sent.unwrap_or_else(|error| panic!("{error}"));
+        thread::sleep(Duration::from_millis(10));
+    }
+    link
+}
 
 /// Sends IP packets as they are, whatever source they name (`IPPROTO_RAW` in raw(7)).
 #[derive(Debug)]
