@@ -133,22 +133,22 @@ impl stats::Row for Row {
         stats::Column {
             name: "table",
             rank: 0,
-            cell: |row| stats::Cell::Text(row.table.clone()),
+            cell: |row| row.table.as_str().into(),
         },
         stats::Column {
             name: "key",
             rank: 0,
-            cell: |row| stats::Cell::Text(row.key.clone()),
+            cell: |row| row.key.as_str().into(),
         },
         stats::Column {
             name: "value",
             rank: 0,
-            cell: |row| stats::Cell::Text(row.value.to_string()),
+            cell: |row| row.value.to_string().into(),
         },
         stats::Column {
             name: "origin",
             rank: 0,
-            cell: |row| stats::Cell::Text(row.origin.clone()),
+            cell: |row| row.origin.as_str().into(),
         },
     ];
 }

@@ -407,7 +407,7 @@ macro_rules! text {
         Column {
             name: stringify!($name),
             rank: $rank,
-            cell: |row| Cell::Text(row.$name.to_string()),
+            cell: |row| row.$name.to_string().into(),
         }
     };
 }
@@ -427,18 +427,16 @@ impl Row for Blocked {
         Column {
             name: "expires",
             rank: 0,
-            cell: |row| {
-                Cell::Text(match (row.expires, row.expired) {
-                    (None, _) => String::new(),
-                    (Some(expires), true) => format!("{expires} (expired)"),
-                    (Some(expires), false) => expires.to_string(),
-                })
+            cell: |row| match (row.expires, row.expired) {
+                (None, _) => Cell::NONE,
+                (Some(expires), true) => format!("{expires} (expired)").into(),
+                (Some(expires), false) => expires.to_string().into(),
             },
         },
         Column {
             name: "dropped",
             rank: 0,
-            cell: |row| row.dropped.map_or(Cell::Text(String::new()), Cell::Number),
+            cell: |row| row.dropped.map_or(Cell::NONE, Cell::Number),
         },
         text!(reason, 0),
         text!(origin, 3),

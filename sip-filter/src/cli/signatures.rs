@@ -367,47 +367,47 @@ impl Row for Listed {
         Column {
             name: "tool",
             rank: 0,
-            cell: |row| Cell::Text(row.tool.clone()),
+            cell: |row| row.tool.as_str().into(),
         },
         Column {
             name: "kind",
             rank: 0,
-            cell: |row| Cell::Text(row.kind.to_owned()),
+            cell: |row| row.kind.into(),
         },
         Column {
             name: "field",
             rank: 1,
-            cell: |row| Cell::Text(row.field.to_owned()),
+            cell: |row| row.field.into(),
         },
         Column {
             name: "match",
             rank: 1,
-            cell: |row| Cell::Text(row.how.to_owned()),
+            cell: |row| row.how.into(),
         },
         Column {
             name: "pattern",
             rank: 0,
-            cell: |row| Cell::Text(row.pattern.clone()),
+            cell: |row| row.pattern.as_str().into(),
         },
         Column {
             name: "sure",
             rank: 2,
-            cell: |row| Cell::Text(row.sure.to_string()),
+            cell: |row| row.sure.to_string().into(),
         },
         Column {
             name: "hits",
             rank: 0,
-            cell: |row| row.hits.map_or(Cell::Text(String::new()), Cell::Number),
+            cell: |row| row.hits.map_or(Cell::NONE, Cell::Number),
         },
         Column {
             name: "from",
             rank: 3,
-            cell: |row| Cell::Text(row.from.to_owned()),
+            cell: |row| row.from.into(),
         },
         Column {
             name: "note",
             rank: 4,
-            cell: |row| Cell::Text(row.note.clone()),
+            cell: |row| row.note.as_str().into(),
         },
     ];
 }

@@ -2,7 +2,11 @@
 //! more than seen in them is written out as in tables. No name is a formula where the file is opened as a
 //! spreadsheet.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    io::{self, Write},
+};
 
 use super::escape;
 use crate::stats::{Cell, Row, Section, Snapshot, Status};
@@ -33,11 +37,11 @@ pub fn rows<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(R::COLUMNS.iter().map(|column| column.name))?;
     // A million cells: one place for the text of each.
-    let mut text = Vec::new();
+    let mut text = String::new();
     for row in rows {
         for column in R::COLUMNS {
             text.clear();
-            write_cell(&mut text, (column.cell)(row))?;
+            write_cell(&mut text, &(column.cell)(row)).map_err(io::Error::other)?;
             csv.write_field(&text)?;
         }
         // The end of the line.
@@ -46,18 +50,23 @@ pub fn rows<R: Row>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
     csv.flush()
 }
 
-fn write_cell(out: &mut impl Write, cell: Cell) -> io::Result<()> {
+/// Writes a cell into an empty place.
+fn write_cell(out: &mut String, cell: &Cell<'_>) -> fmt::Result {
     match cell {
-        Cell::Number(number) | Cell::Identifier(number) => write!(out, "{number}"),
-        Cell::Text(text) => write_text(out, &text),
-        Cell::List(names) => write_text(out, &names.join(";")),
-        Cell::Address(address) => write!(out, "{address}"),
-        Cell::Time(time) => write!(out, "{time}"),
+        Cell::Number(number) | Cell::Identifier(number) => {
+            out.push_str(itoa::Buffer::new().format(*number));
+        }
+        Cell::Text(text) => out.push_str(&escape::spreadsheet(&escape::terminal(text))),
+        Cell::List(names) => {
+            names.write(out, ";", |out, name| out.write_str(&escape::terminal(name)))?;
+            if let Cow::Owned(text) = escape::spreadsheet(out) {
+                *out = text;
+            }
+        }
+        Cell::Address(address) => write!(out, "{address}")?,
+        Cell::Time(time) => write!(out, "{time}")?,
     }
-}
-
-fn write_text(out: &mut impl Write, text: &str) -> io::Result<()> {
-    out.write_all(escape::spreadsheet(&escape::terminal(text)).as_bytes())
+    Ok(())
 }
 
 /// A line for each interface, with what is in force.

@@ -3,7 +3,10 @@
 //! A table that does not fit the terminal does without its least telling columns; CSV and
 //! JSON always have all of them.
 
-use std::io::{self, Write};
+use std::{
+    fmt::{self, Write as _},
+    io::{self, Write},
+};
 
 use sip_filter_common::verdict::Reason;
 
@@ -289,7 +292,7 @@ pub fn totals(totals: &Totals, terminal: Terminal) -> String {
         .map(|column| {
             let cell = (column.cell)(totals);
             let style = style(column.name, &cell, terminal);
-            (title(column.name), text(cell, now), style)
+            (title(column.name), text(&cell, now), style)
         })
         .collect();
     let side_by_side = |across: usize| {
@@ -339,19 +342,23 @@ pub fn table<R: Row>(rows: &[R], layout: Layout<'_>) -> String {
 }
 
 fn render<R>(column: &Column<R>, rows: &[R], layout: Layout<'_>) -> Rendered {
-    let is_left = |cell: &Cell| matches!(cell, Cell::Text(_) | Cell::List(_) | Cell::Address(_));
+    let is_left =
+        |cell: &Cell<'_>| matches!(cell, Cell::Text(_) | Cell::List(_) | Cell::Address(_));
     // What is not known stands as an empty text among numbers too.
     let mut known = rows
         .iter()
         .map(column.cell)
-        .filter(|cell| *cell != Cell::Text(String::new()));
+        .filter(|cell| *cell != Cell::NONE);
     let right = !known.next().is_some_and(|cell| is_left(&cell));
     let mut rendered = Rendered::new(right);
     let header = if layout.terminal.colour { BOLD } else { PLAIN };
     rendered.push(&title(column.name), header);
     for cell in rows.iter().map(column.cell) {
-        let style = style(column.name, &cell, layout.terminal);
-        rendered.push(&text(cell, layout.now), style);
+        rendered.push_cell(
+            &cell,
+            layout.now,
+            style(column.name, &cell, layout.terminal),
+        );
     }
     rendered
 }
@@ -378,8 +385,19 @@ impl Rendered {
     }
 
     pub(crate) fn push(&mut self, text: &str, style: &'static str) {
-        self.width = self.width.max(characters(text));
         self.text.push_str(text);
+        self.end(style);
+    }
+
+    fn push_cell(&mut self, cell: &Cell<'_>, now: WallTime, style: &'static str) {
+        write_cell(&mut self.text, cell, now);
+        self.end(style);
+    }
+
+    /// What was written behind the last text is one.
+    fn end(&mut self, style: &'static str) {
+        let start = self.ends.last().map_or(0, |(end, _)| *end);
+        self.width = self.width.max(characters(&self.text[start..]));
         self.ends.push((self.text.len(), style));
     }
 
@@ -458,15 +476,25 @@ fn push_blanks(out: &mut String, mut blanks: usize) {
 }
 
 /// A cell as people read it; times as how long ago they were at `now`.
-pub(crate) fn text(cell: Cell, now: WallTime) -> String {
-    match cell {
-        Cell::Number(number) => thousands(number),
-        Cell::Identifier(number) => number.to_string(),
-        Cell::Text(text) => escape::terminal(&text).into_owned(),
-        Cell::List(names) => escape::terminal(&names.join(", ")).into_owned(),
-        Cell::Address(address) => address.to_string(),
-        Cell::Time(time) => age(now.seconds_since(time)),
-    }
+pub(crate) fn text(cell: &Cell<'_>, now: WallTime) -> String {
+    let mut text = String::new();
+    write_cell(&mut text, cell, now);
+    text
+}
+
+fn write_cell(out: &mut String, cell: &Cell<'_>, now: WallTime) {
+    let written = match cell {
+        Cell::Number(number) => write_thousands(out, *number),
+        Cell::Identifier(number) => write!(out, "{number}"),
+        Cell::Text(text) => out.write_str(&escape::terminal(text)),
+        Cell::List(names) => names.write(out, ", ", |out, name| {
+            out.write_str(&escape::terminal(name))
+        }),
+        Cell::Address(address) => write!(out, "{address}"),
+        Cell::Time(time) => write_age(out, now.seconds_since(*time)),
+    };
+    // A string takes whatever is written.
+    debug_assert!(written.is_ok());
 }
 
 /// A column's name as people read it.
@@ -475,7 +503,7 @@ fn title(name: &str) -> String {
 }
 
 /// What a cell of the column with that name is written in: numbers that matter stand out.
-fn style(name: &str, cell: &Cell, terminal: Terminal) -> &'static str {
+fn style(name: &str, cell: &Cell<'_>, terminal: Terminal) -> &'static str {
     match name {
         _ if !terminal.colour || *cell == Cell::Number(0) => PLAIN,
         "dropped" => RED,
@@ -485,7 +513,14 @@ fn style(name: &str, cell: &Cell, terminal: Terminal) -> &'static str {
 }
 
 /// A number with its thousands separated: 1,234,567.
-pub fn thousands(mut number: u64) -> String {
+pub fn thousands(number: u64) -> String {
+    let mut text = String::new();
+    // A string takes whatever is written.
+    let _ = write_thousands(&mut text, number);
+    text
+}
+
+fn write_thousands(out: &mut String, mut number: u64) -> fmt::Result {
     /// 18,446,744,073,709,551,615.
     const LONGEST: usize = 26;
     let mut text = [0; LONGEST];
@@ -502,21 +537,22 @@ pub fn thousands(mut number: u64) -> String {
             text[place] = b',';
         }
     }
-    text[place..].iter().copied().map(char::from).collect()
+    out.write_str(str::from_utf8(&text[place..]).unwrap_or_default())
 }
 
 /// How long ago, in the largest unit of which there are at least two: `90s ago`, `3h ago`.
-fn age(seconds: u64) -> String {
+fn write_age(out: &mut String, seconds: u64) -> fmt::Result {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
     let (number, unit) = match seconds {
-        0..120 => (seconds, 's'),
-        120..7200 => (seconds / MINUTE, 'm'),
-        7200..172_800 => (seconds / HOUR, 'h'),
-        _ => (seconds / DAY, 'd'),
+        0..120 => (seconds, "s ago"),
+        120..7200 => (seconds / MINUTE, "m ago"),
+        7200..172_800 => (seconds / HOUR, "h ago"),
+        _ => (seconds / DAY, "d ago"),
     };
-    format!("{number}{unit} ago")
+    out.write_str(itoa::Buffer::new().format(number))?;
+    out.write_str(unit)
 }
 
 #[cfg(test)]
@@ -698,7 +734,9 @@ mod tests {
             (172_800, "2d ago"),
             (86_400 * 400, "400d ago"),
         ] {
-            assert_eq!(age(seconds), text);
+            let mut written = String::new();
+            write_age(&mut written, seconds).unwrap();
+            assert_eq!(written, text);
         }
     }
 }

@@ -8,7 +8,7 @@ use sip_filter_common::{
     verdict::{Outcome, Reason},
 };
 
-use super::cells;
+use super::{Counts, cells};
 
 /// Packets that one rule met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -69,7 +69,7 @@ pub(super) fn by_reason(totals: &abi::Totals) -> Vec<ByReason> {
 }
 
 /// The reasons that met a source's packets, and how many they met.
-pub(super) fn of_source(count: &SourceCount) -> Vec<(&'static str, u64)> {
+pub(super) fn of_source(count: &SourceCount) -> Counts {
     let reasons = Reason::ALL.map(|reason| (reason.name(), count.met_by(reason)));
     reasons
         .into_iter()

@@ -1,45 +1,9 @@
 //! Rows and columns: what a listing shows and can be sorted by, declared once for tables,
 //! CSV and `--sort`.
 
-use std::{cmp::Ordering, net::IpAddr};
-
 use anyhow::{Result, anyhow};
 
-use super::{ByBehaviour, ByReason, Method, Port, Source, Tool, Totals, WallTime};
-
-/// What stands in one place of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// A count.
-    Number(u64),
-    /// An identifier made of digits, which is no count.
-    Identifier(u64),
-    /// A name.
-    Text(String),
-    /// Several names.
-    List(Vec<String>),
-    /// An address.
-    Address(IpAddr),
-    /// A moment.
-    Time(WallTime),
-}
-
-impl Cell {
-    /// Which of two cells of a column is listed first: the larger count, the later moment,
-    /// the name, address or identifier that comes first.
-    fn listed_before(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Number(this), Self::Number(other)) => other.cmp(this),
-            (Self::Time(this), Self::Time(other)) => other.cmp(this),
-            (Self::Identifier(this), Self::Identifier(other)) => this.cmp(other),
-            (Self::Text(this), Self::Text(other)) => this.cmp(other),
-            (Self::List(this), Self::List(other)) => this.cmp(other),
-            (Self::Address(this), Self::Address(other)) => this.cmp(other),
-            // A column holds cells of one kind.
-            _ => Ordering::Equal,
-        }
-    }
-}
+use super::{ByBehaviour, ByReason, Cell, Method, Names, Port, Source, Tool, Totals};
 
 /// One column of a listing of `R`.
 pub struct Column<R> {
@@ -48,7 +12,7 @@ pub struct Column<R> {
     /// How soon a table that is too wide does without it; 0 stays whatever the width.
     pub rank: u8,
     /// What stands in it.
-    pub cell: fn(&R) -> Cell,
+    pub cell: fn(&R) -> Cell<'_>,
 }
 
 /// What can be listed.
@@ -147,7 +111,7 @@ impl Row for Method {
         Column {
             name: "method",
             rank: 0,
-            cell: |row| Cell::Text(row.method.to_owned()),
+            cell: |row| row.method.into(),
         },
         count!(packets, 0),
         count!(bytes, 3),
@@ -162,12 +126,12 @@ impl Row for Tool {
         Column {
             name: "tool",
             rank: 0,
-            cell: |row| Cell::Text(row.tool.clone()),
+            cell: |row| row.tool.as_str().into(),
         },
         Column {
             name: "kind",
             rank: 2,
-            cell: |row| Cell::Text(row.kind.to_owned()),
+            cell: |row| row.kind.into(),
         },
         count!(packets, 0),
         count!(dropped, 0),
@@ -203,36 +167,22 @@ impl Row for Source {
         Column {
             name: "methods",
             rank: 6,
-            cell: |row| {
-                let methods = row.methods.iter();
-                Cell::List(
-                    methods
-                        .map(|(name, packets)| format!("{name}={packets}"))
-                        .collect(),
-                )
-            },
+            cell: |row| Cell::List(Names::Counted(&row.methods)),
         },
         Column {
             name: "tools",
             rank: 4,
-            cell: |row| Cell::List(row.tools.clone()),
+            cell: |row| Cell::List(Names::Theirs(&row.tools)),
         },
         Column {
             name: "behaviours",
             rank: 4,
-            cell: |row| Cell::List(row.behaviours.iter().map(|name| (*name).into()).collect()),
+            cell: |row| Cell::List(Names::Ours(&row.behaviours)),
         },
         Column {
             name: "reasons",
             rank: 9,
-            cell: |row| {
-                let reasons = row.reasons.iter();
-                Cell::List(
-                    reasons
-                        .map(|(name, packets)| format!("{name}={packets}"))
-                        .collect(),
-                )
-            },
+            cell: |row| Cell::List(Names::Counted(&row.reasons)),
         },
         count!(ports, 6),
         Column {
@@ -248,20 +198,20 @@ impl Row for Source {
         Column {
             name: "country",
             rank: 3,
-            cell: |row| Cell::Text(row.location.country.clone().unwrap_or_default()),
+            cell: |row| row.location.country.as_deref().into(),
         },
         Column {
             name: "asn",
             rank: 10,
             cell: |row| match row.location.asn {
                 Some(number) => Cell::Identifier(u64::from(number)),
-                None => Cell::Text(String::new()),
+                None => Cell::NONE,
             },
         },
         Column {
             name: "as_name",
             rank: 11,
-            cell: |row| Cell::Text(row.location.as_name.clone().unwrap_or_default()),
+            cell: |row| row.location.as_name.as_deref().into(),
         },
     ];
 }
@@ -271,7 +221,7 @@ impl Row for ByReason {
         Column {
             name: "reason",
             rank: 0,
-            cell: |row| Cell::Text(row.reason.to_owned()),
+            cell: |row| row.reason.into(),
         },
         count!(packets, 0),
         count!(dropped, 0),
@@ -284,7 +234,7 @@ impl Row for ByBehaviour {
         Column {
             name: "behaviour",
             rank: 0,
-            cell: |row| Cell::Text(row.behaviour.to_owned()),
+            cell: |row| row.behaviour.into(),
         },
         count!(packets, 0),
         count!(dropped, 0),

@@ -5,7 +5,7 @@ use crate::stats::{Cell, Method, PACKETS, Port, Row, Tool, sort};
 use super::live::Live;
 
 /// What has a page.
-pub(super) trait Listed: Row {
+pub(super) trait Listed: Row + Clone {
     /// Whether a text, in lower case, stands in a name or an address of it.
     fn contains(&self, text: &str) -> bool;
 }
@@ -15,7 +15,7 @@ impl Listed for Live {
         let source = &self.source;
         let methods = source.methods.iter().map(|(name, _)| *name);
         let reasons = source.reasons.iter().map(|(name, _)| *name);
-        let mut names = (source.tools.iter().map(String::as_str))
+        let mut names = (source.tools.iter().map(|name| &**name))
             .chain(source.behaviours.iter().copied())
             .chain(methods)
             .chain(reasons);
@@ -56,8 +56,8 @@ pub(super) struct Listing<R> {
     pub(super) sorted_by: &'static str,
     /// Whether the last one is first.
     pub(super) is_reversed: bool,
-    /// Which row was chosen; none as long as the cursor stays at the top.
-    chosen: Option<Cell>,
+    /// Which row was chosen, as it was then; none as long as the cursor stays at the top.
+    chosen: Option<R>,
     /// Where the cursor is among those shown.
     at: usize,
     /// How many of those shown are above the screen.
@@ -109,7 +109,7 @@ impl<R: Listed> Listing<R> {
         let chosen = self.chosen.as_ref();
         let found = chosen.and_then(|chosen| {
             let mut shown = self.shown.iter();
-            shown.position(|at| identity(&self.rows[*at]) == *chosen)
+            shown.position(|at| identity(&self.rows[*at]) == identity(chosen))
         });
         self.at = found.unwrap_or(self.at);
         self.at = self.at.min(self.shown.len().saturating_sub(1));
@@ -122,7 +122,7 @@ impl<R: Listed> Listing<R> {
         self.at = self.at.saturating_add_signed(rows).min(last);
         self.chosen = match self.at {
             0 => None,
-            _ => self.selected().map(identity),
+            _ => self.selected().cloned(),
         };
     }
 
@@ -153,7 +153,7 @@ impl<R: Listed> Listing<R> {
 }
 
 /// What tells a row from others: what stands in its first column.
-fn identity<R: Row>(row: &R) -> Cell {
+fn identity<R: Row>(row: &R) -> Cell<'_> {
     (R::COLUMNS[0].cell)(row)
 }
 

@@ -1,6 +1,6 @@
 //! A source as it is listed here: what was counted of it, and how much comes a second.
 
-use crate::stats::{Cell, Column, Row, Source};
+use crate::stats::{Cell, Column, Names, Row, Source};
 
 /// A source, and how fast it sends.
 #[derive(Clone, Debug)]
@@ -20,10 +20,6 @@ macro_rules! count {
             cell: |row| Cell::Number(u64::from(row.source.$name)),
         }
     };
-}
-
-fn names(of: &[(&'static str, u64)]) -> Cell {
-    Cell::List(of.iter().map(|(name, _)| (*name).to_owned()).collect())
 }
 
 impl Row for Live {
@@ -47,30 +43,27 @@ impl Row for Live {
         Column {
             name: "methods",
             rank: 7,
-            cell: |row| names(&row.source.methods),
+            cell: |row| Cell::List(Names::Of(&row.source.methods)),
         },
         Column {
             name: "tools",
             rank: 4,
-            cell: |row| Cell::List(row.source.tools.clone()),
+            cell: |row| Cell::List(Names::Theirs(&row.source.tools)),
         },
         Column {
             name: "country",
             rank: 6,
-            cell: |row| Cell::Text(row.source.location.country.clone().unwrap_or_default()),
+            cell: |row| row.source.location.country.as_deref().into(),
         },
         Column {
             name: "behaviours",
             rank: 7,
-            cell: |row| {
-                let behaviours = row.source.behaviours.iter();
-                Cell::List(behaviours.map(|name| (*name).to_owned()).collect())
-            },
+            cell: |row| Cell::List(Names::Ours(&row.source.behaviours)),
         },
         Column {
             name: "reasons",
             rank: 10,
-            cell: |row| names(&row.source.reasons),
+            cell: |row| Cell::List(Names::Of(&row.source.reasons)),
         },
         Column {
             name: "first_seen",

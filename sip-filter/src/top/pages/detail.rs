@@ -68,7 +68,7 @@ fn lines(
         let texts = counts.map(|(name, packets)| format!("{name} {}", thousands(*packets)));
         or_none(&texts.collect::<Vec<_>>())
     };
-    let moment = |time: WallTime| format!("{time}, {}", text(Cell::Time(time), now));
+    let moment = |time: WallTime| format!("{time}, {}", text(&Cell::Time(time), now));
     let packets = format!(
         "{}, {} a second",
         thousands(source.packets),

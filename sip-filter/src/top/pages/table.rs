@@ -94,9 +94,9 @@ impl Drawn {
         let mut title = keys::title(column.name).to_owned();
         title.extend(mark);
         let title_width = width(&title);
-        let text = |cell| escape::terminal(&text(cell, now)).into_owned();
+        let text = |cell: &Cell<'_>| escape::terminal(&text(cell, now)).into_owned();
         let texts: Vec<_> = std::iter::once(title)
-            .chain(cells.into_iter().map(text))
+            .chain(cells.iter().map(text))
             .collect();
         let widest = texts.iter().map(|text| width(text)).max().unwrap_or(0);
         Self {

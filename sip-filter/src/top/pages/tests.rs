@@ -36,7 +36,7 @@ fn crowd(sources: u16) -> Snapshot {
             source: Ipv6Addr::new(0x2001, 0xdb8, 0xaaaa, 0xbbbb, 0xcccc, 0xdddd, 0xeeee, n).into(),
             packets: 4_000_000_000 + u64::from(n),
             bytes: u64::MAX,
-            tools: vec!["a-tool-with-a-name-of-31-letters".to_owned(); 9],
+            tools: vec!["a-tool-with-a-name-of-31-letters".into(); 9].into(),
             ..one.clone()
         })
         .collect();
@@ -224,7 +224,7 @@ fn names_that_would_do_something_to_the_terminal_are_written_out() {
     let hostile = "x\x1b[31m\u{9b}\u{202e}\u{200b}";
     let written = r"x\u{1b}[31m\u{9b}\u{202e}\u{200b}";
     snapshot.tools[0].tool = hostile.to_owned();
-    snapshot.sources[0].tools = vec![hostile.to_owned()];
+    snapshot.sources[0].tools = [hostile.into()].into();
     let mut state = state(snapshot);
     state.page = Page::Tools;
     let text = screen(&mut state, 80, 24).join("\n");
