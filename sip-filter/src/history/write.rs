@@ -216,10 +216,9 @@ fn put_followed(transaction: &Transaction<'_>, change: &Change) -> Result<()> {
     for address in &change.gone {
         delete.execute([address])?;
     }
-    let mut put = transaction.prepare_cached(
-        "INSERT INTO followed VALUES (?, ?) ON CONFLICT DO UPDATE SET numbers = excluded.numbers",
-    )?;
-    // In the order of the file's pages: thousands may have changed.
+    // Thousands may have changed: each is looked for once, as nothing else of its row need stay, and in
+    // the order of the file's pages.
+    let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO followed VALUES (?, ?)")?;
     let mut sources: Vec<_> = change.sources.iter().collect();
     sources.sort_unstable_by_key(|(address, _)| *address);
     for (address, followed) in sources {
