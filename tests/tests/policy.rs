@@ -170,7 +170,7 @@ impl Both {
         let sender = sources
             .into_iter()
             .find(|source| source.source.to_string() == self.from);
-        sender.map_or_else(Vec::new, |source| source.behaviours)
+        sender.map_or_else(Vec::new, |source| source.behaviours.to_vec())
     }
 
     fn wait(&mut self, ns: u64) {
