@@ -273,11 +273,11 @@ fn change(
         if let Some(Held { bytes }) = held {
             writeln!(
                 out,
-                "{}: in force; {} in both lists, {} in this one; {} KiB of the kernel's memory",
+                "{}: in force; {} in both lists, {} in this one; {} kB of the kernel's memory",
                 instance.name(),
                 counted(size.addresses, "address", "addresses"),
                 counted(prefixes, "prefix", "prefixes"),
-                thousands(bytes.div_ceil(1 << 10))
+                thousands(bytes.div_ceil(1000))
             )?;
         }
         Ok(())

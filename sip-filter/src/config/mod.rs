@@ -17,4 +17,5 @@ pub mod readers;
 pub mod signatures;
 pub mod size;
 pub mod span;
+pub mod text;
 mod unit;

@@ -17,7 +17,7 @@ mod sizes;
 mod tests;
 
 use std::{
-    error, fmt, fs,
+    error, fmt,
     path::{Path, PathBuf},
 };
 
@@ -29,6 +29,7 @@ use super::{
     configuration::{Configuration, Origin},
     signatures::Signatures,
     span::Span,
+    text,
 };
 use crate::{
     geoip::Databases,
@@ -113,7 +114,7 @@ impl error::Error for Mistakes {}
 ///
 /// When it cannot be read; or [`Mistakes`], when anything in it is wrong.
 pub fn read(path: &Path) -> Result<Configuration> {
-    let text = fs::read_to_string(path)
+    let text = text::read(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     let (configuration, mut mistakes) = parse(&text, path);
     mistakes.extend(unusable_files(&configuration, path));

@@ -12,7 +12,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use sip_filter_common::signature::MAX_SIGNATURES;
@@ -22,7 +22,7 @@ use self::{
     numbers::MAX_TOOL_NAME,
     signature::{DETECTOR, Part, Place},
 };
-use super::meant::meant;
+use super::{meant::meant, text};
 
 pub use numbers::tool_name;
 pub use signature::{Mark, Signature};
@@ -74,7 +74,7 @@ impl Signatures {
         let mut files = Vec::new();
         for path in paths {
             let path = path.as_ref();
-            let text = fs::read_to_string(path)
+            let text = text::read(path)
                 .with_context(|| format!("the signature file {}", path.display()))?;
             files.push((path.display().to_string(), text));
         }
