@@ -11,6 +11,7 @@
 #![no_std]
 
 pub mod abi;
+pub mod address;
 pub mod classify;
 pub mod field;
 pub mod frame;

@@ -4,7 +4,7 @@
 //! that no prefix covers a source, so that a trie is asked for few. Whatever changes the lists sets
 //! the bits first and then the entries.
 
-use crate::abi::Address;
+use crate::address::Address;
 
 /// How many entries each map holds unless the operator says otherwise.
 pub const DEFAULT_ENTRIES: u32 = 131_072;

@@ -13,7 +13,7 @@ use network_types::{
 };
 
 use crate::{
-    abi::Address,
+    address::Address,
     frame::{Frame, MAX_HEADERS},
     payload::{MAX_OFFSET, Payload},
 };

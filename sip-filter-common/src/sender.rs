@@ -9,7 +9,7 @@
 //! beside the thresholds, and most sources' packets arrive on one CPU.
 
 use crate::{
-    abi::Address,
+    address::Address,
     classify::Destination,
     packet::Datagram,
     rules::{Behaviour, Escalation, LIMITS, Limit, Rules, TICK_BITS, Threshold},

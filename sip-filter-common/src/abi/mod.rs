@@ -5,7 +5,6 @@
 //! `repr(C)`, has no hidden padding and asserts its size; a change of any of them goes with
 //! a new [`VERSION`].
 
-mod address;
 mod counters;
 mod event;
 mod facts;
@@ -144,8 +143,8 @@ pub mod global {
     pub const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
 }
 
-pub use self::{address::*, counters::*, event::*, facts::*, source::*};
-pub use crate::tool::MAX_TOOLS;
+pub use self::{counters::*, event::*, facts::*, source::*};
+pub use crate::{address::Address, tool::MAX_TOOLS};
 
 /// How many sources are remembered unless the operator says otherwise.
 pub const DEFAULT_SOURCES: u32 = 65_536;

@@ -22,7 +22,7 @@ use text::{CANDIDATES, Kept, MAX_TEXT};
 pub use text::Work;
 
 use crate::{
-    abi::Address,
+    address::Address,
     field::Detector,
     header_name,
     payload::{CHUNK, MAX_OFFSET, Payload},

@@ -1,4 +1,4 @@
-//! An address as a key.
+//! Addresses, as all maps have them: one form for IPv4 and IPv6.
 
 /// An address as an IPv6 address in network byte order; an IPv4 address is mapped
 /// (RFC 4291 section 2.5.5.2).
