@@ -22,7 +22,7 @@ use sip_filter_common::{
     sender::Sender,
 };
 
-use super::{Filter, Instance, load, syscall};
+use super::{Filter, Instance, pinned, syscall};
 
 /// Fills the maps that are pinned beside others with what a packet may ask for.
 pub(super) fn prepare(instance: &Instance) -> Result<()> {
@@ -74,7 +74,7 @@ pub(super) fn finish(instance: &Instance) -> Result<Vec<String>> {
 /// beside those that they replace.
 pub(super) fn settle(instance: &Instance) -> Result<Vec<String>> {
     let is_beside = |name: &str| instance.beside(name).exists();
-    if load::pinned_version(instance)? != Some(abi::VERSION) || is_beside(map::SETTINGS) {
+    if pinned::version(instance)? != Some(abi::VERSION) || is_beside(map::SETTINGS) {
         return Ok(Vec::new());
     }
     let in_force = in_force(instance)?;

@@ -25,7 +25,7 @@ use sip_filter_common::{
 };
 
 use super::{
-    Hook, Instance, Interface, Loaded, attach, link, load, sources,
+    Hook, Instance, Interface, Loaded, attach, link, pinned, sources,
     syscall::{self, Link},
 };
 
@@ -61,7 +61,7 @@ impl Filter {
     /// When it is not attached, was attached by another version, or may not be read.
     pub fn open(instance: &Instance) -> Result<Self> {
         super::preflight::bpffs(instance.bpffs())?;
-        let Some(settings) = load::pinned_settings(instance)? else {
+        let Some(settings) = pinned::settings(instance)? else {
             // A folder that cannot be searched looks empty: say so instead.
             instance.pins()?;
             bail!(
@@ -69,7 +69,7 @@ impl Filter {
                 instance.name()
             );
         };
-        load::check_version(instance, &settings)?;
+        pinned::check_version(instance, &settings)?;
         Self::pinned(instance)
     }
 

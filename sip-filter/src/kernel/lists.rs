@@ -24,7 +24,7 @@ use sip_filter_common::{
     lists::{ListFilter, Listed, Prefix},
 };
 
-use super::{Instance, load, monotonic_ns, syscall};
+use super::{Instance, monotonic_ns, pinned, syscall};
 use crate::lists::{List, Lists, Rule, nested, now_ms};
 
 /// In [`Settings::lists`] while the maps hold neither what they did nor what they shall.
@@ -396,7 +396,7 @@ impl RunningLists {
         open: impl Fn(&Path) -> Result<OwnedFd>,
     ) -> Result<Option<Self>> {
         super::preflight::bpffs(instance.bpffs())?;
-        let Some(settings) = load::pinned_settings(instance)? else {
+        let Some(settings) = pinned::settings(instance)? else {
             // A folder that cannot be searched looks empty: say so instead.
             instance.pins()?;
             return Ok(None);
@@ -406,7 +406,7 @@ impl RunningLists {
             // brings the lists.
             return Ok(None);
         }
-        load::check_version(instance, &settings)?;
+        pinned::check_version(instance, &settings)?;
         let open = |name: &str| open(&instance.map(name));
         let maps = Self {
             listed: open(map::LISTED)?,

@@ -2,10 +2,10 @@
 
 use std::{fs, io, ops::RangeInclusive, os::fd::AsFd, path::PathBuf, time::SystemTime};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use aya::{
     Ebpf, EbpfLoader, Pod, VerifierLogLevel, include_bytes_aligned,
-    maps::{Array, Map, MapData, MapInfo},
+    maps::Array,
     programs::{ProgramError, ProgramType, SchedClassifier, Xdp},
     sys::is_helper_supported,
 };
@@ -21,6 +21,7 @@ use super::{
     Filter, Hook, Instance,
     hook::Program,
     lists::{self, ListMaps, map_data},
+    pinned::{self, Foreign},
     preflight, syscall,
 };
 use crate::{config::signatures::Signatures, lists::Lists};
@@ -135,15 +136,18 @@ impl Loaded {
         hooks: &[Hook],
     ) -> Result<Self> {
         load.lists.size().fits(load.entries)?;
-        let foreign = instance.map(foreign).transpose()?.flatten();
+        let foreign = instance
+            .map(|instance| pinned::foreign(instance, OBJECT))
+            .transpose()?
+            .flatten();
         let adopted = match foreign {
             Some(_) => None,
-            None => instance.map(pinned_settings).transpose()?.flatten(),
+            None => instance.map(pinned::settings).transpose()?.flatten(),
         };
         let (known_tools, known_numbers) = match (instance, adopted) {
             (Some(instance), Some(_)) => (
-                pinned_array(instance, map::TOOLS)?,
-                pinned_array(instance, map::NUMBERS)?,
+                pinned::array(instance, map::TOOLS)?,
+                pinned::array(instance, map::NUMBERS)?,
             ),
             _ => (Vec::new(), Vec::new()),
         };
@@ -183,7 +187,7 @@ impl Loaded {
         // The maps say themselves what was made; settings that nobody has written say nothing.
         let is_other_size = |name: &str, size: u32| -> Result<bool> {
             let instance = instance.filter(|_| adopted.is_some());
-            let pinned = instance.map(|instance| size_of_pinned(instance, name));
+            let pinned = instance.map(|instance| pinned::size_of(instance, name));
             Ok(pinned
                 .transpose()?
                 .flatten()
@@ -405,17 +409,6 @@ pub(super) fn forget_beside(instance: &Instance) -> Result<()> {
     Ok(())
 }
 
-/// For how many entries a pinned map has room; nothing where it is not pinned.
-pub(super) fn size_of_pinned(instance: &Instance, name: &str) -> Result<Option<u32>> {
-    let pin = instance.map(name);
-    if !pin.exists() {
-        return Ok(None);
-    }
-    let info = MapInfo::from_pin(&pin);
-    let info = info.with_context(|| format!("cannot open the pin {}", pin.display()))?;
-    Ok(Some(info.max_entries()))
-}
-
 /// Why the kernel refused the program, without the verifier's log of thousands of lines.
 fn refused(error: ProgramError) -> anyhow::Error {
     match error {
@@ -449,110 +442,6 @@ fn takes_several_pieces() -> Result<bool> {
         .context("cannot ask what the kernel supports")
 }
 
-/// A running filter's maps have the layout that this loader reads.
-pub(super) fn check_version(instance: &Instance, settings: &Settings) -> Result<()> {
-    if settings.version != abi::VERSION {
-        bail!(
-            "the filter {} was attached by another version of sip-filter (layout {}, not {}); \
-             attach it again with this one, or detach it: `sip-filter detach`",
-            instance.name(),
-            settings.version,
-            abi::VERSION
-        );
-    }
-    Ok(())
-}
-
-/// The settings of a running filter, if there is one.
-pub(super) fn pinned_settings(instance: &Instance) -> Result<Option<Settings>> {
-    let path = instance.map(map::SETTINGS);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let settings = || -> Result<Settings> {
-        let map = MapData::from_fd(syscall::open_pin_to_read(&path)?)?;
-        let array = Array::<_, Settings>::try_from(Map::Array(map))?;
-        Ok(array.get(&0, 0)?)
-    };
-    settings().map(Some).map_err(|error| {
-        if preflight::is_denied(&error) {
-            return error;
-        }
-        error.context(format!(
-            "the filter {} was attached by another version of sip-filter; \
-             attach it again with this one, or detach it: sip-filter detach --name {}",
-            instance.name(),
-            instance.name()
-        ))
-    })
-}
-
-/// Maps that another version of sip-filter has pinned, and that this one cannot read.
-pub(super) struct Foreign {
-    /// Their layout's number, if they say it.
-    version: Option<u32>,
-}
-
-impl Foreign {
-    /// What is lost of them.
-    fn lost(&self) -> String {
-        let layout = match self.version {
-            Some(version) if version != abi::VERSION => format!("layout {version}"),
-            _ => "another layout".to_owned(),
-        };
-        format!(
-            "the running filter was attached by another version of sip-filter: counters of {layout} \
-             cannot be read and begin anew, and who was blocked for what was sent is forgotten; the \
-             lists are kept"
-        )
-    }
-}
-
-/// Whether what an instance has pinned has another layout than this sip-filter's maps.
-fn foreign(instance: &Instance) -> Result<Option<Foreign>> {
-    if !instance.map(map::SETTINGS).exists() {
-        return Ok(None);
-    }
-    let object = aya_obj::Object::parse(OBJECT).context("the object cannot be read")?;
-    let mut is_foreign = false;
-    for name in map::PINNED {
-        let pin = instance.map(name);
-        if !pin.exists() {
-            // One that has come with this version is made; one that was taken away, too.
-            continue;
-        }
-        let wanted = object.maps.get(name);
-        let wanted = wanted.with_context(|| format!("the object holds no map {name}"))?;
-        let held = MapData::from_pin(&pin).and_then(|map| map.info());
-        let held = held.map_err(anyhow::Error::new).map_err(|error| {
-            let next = preflight::denied(&error).map(|next| format!(": {next}"));
-            let next = next.unwrap_or_default();
-            error.context(format!("cannot open the pin {}{next}", pin.display()))
-        })?;
-        let kind = held.map_type().map(|kind| kind as u32);
-        is_foreign |= kind.is_ok_and(|kind| kind != wanted.map_type())
-            || held.key_size() != wanted.key_size()
-            || held.value_size() != wanted.value_size();
-    }
-    let version = pinned_version(instance)?;
-    // A loader that was killed before it wrote its settings leaves version 0.
-    is_foreign |= !matches!(version, None | Some(0 | abi::VERSION));
-    Ok(is_foreign.then_some(Foreign { version }))
-}
-
-/// The layout's number, which every version's settings begin with; nothing where none are pinned.
-pub(super) fn pinned_version(instance: &Instance) -> Result<Option<u32>> {
-    let settings = instance.map(map::SETTINGS);
-    if !settings.exists() {
-        return Ok(None);
-    }
-    let fd = syscall::open_pin(&settings)?;
-    let mut bytes = vec![0; MapData::from_pin(&settings)?.info()?.value_size() as usize];
-    syscall::lookup_bytes(fd.as_fd(), &0_u32, &mut bytes).context("cannot read the settings")?;
-    let version = bytes.first_chunk::<4>().copied();
-    Ok(version.map(u32::from_ne_bytes))
-}
-
 /// What the numbers will mean when these signatures are in force under these numbers. A number that
 /// was another signature's counts its hits from what is there now.
 fn renumber(
@@ -575,18 +464,6 @@ fn renumber(
         known[at].in_force = 1;
     }
     known
-}
-
-/// What a running filter's array holds.
-fn pinned_array<T: Pod>(instance: &Instance, name: &str) -> Result<Vec<T>> {
-    let path = instance.map(name);
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let map = MapData::from_pin(&path)
-        .with_context(|| format!("cannot open the pin {}", path.display()))?;
-    let array = Array::<_, T>::try_from(Map::Array(map))?;
-    Ok(array.iter().collect::<Result<_, _>>()?)
 }
 
 fn write_array<T: Pod>(ebpf: &mut Ebpf, name: &str, values: &[T]) -> Result<()> {

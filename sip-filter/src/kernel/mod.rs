@@ -16,6 +16,7 @@ mod link;
 mod lists;
 mod load;
 mod logger;
+mod pinned;
 mod pins_watch;
 mod preflight;
 mod privileges;
