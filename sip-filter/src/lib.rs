@@ -2,7 +2,8 @@
 //! saw.
 //!
 //! [`cli`] is one file a verb and calls into the rest. [`config`] turns what the operator
-//! wrote into what the kernel takes. [`lists`] keeps who may always call, and who may not. [`kernel`] loads, attaches, pins and reads the maps.
+//! wrote into what the kernel takes. [`lists`] keeps who may always call, and who may not. [`kernel`]
+//! loads, attaches, pins and reads the maps.
 //! [`events`] puts into words what the kernel reports, and [`geoip`] knows where addresses are.
 //! [`history`] keeps what was counted over months, and [`report`] shows it.
 //! [`stats`] makes one [`stats::Snapshot`] of them, which [`output`] renders. [`capture`] reads
@@ -26,6 +27,7 @@ pub mod http;
 pub mod kernel;
 pub mod lists;
 mod memory;
+mod number;
 pub mod output;
 pub mod replay;
 pub mod report;

@@ -29,7 +29,8 @@ use crate::{
         write::Writer,
     },
     kernel::Instance,
-    output::{self, escape, table::thousands},
+    number::thousands,
+    output::{self, escape},
 };
 
 /// What was counted over months

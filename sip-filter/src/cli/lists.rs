@@ -19,9 +19,10 @@ use crate::{
     config::{prefix::Prefix, span::Span},
     kernel::{self, Filter, Held, Instance, RunningLists},
     lists::{self, Added, Entry, InForce, List, NewEntry, State, Writing, now_ms, text},
+    number::thousands,
     output::{
         self, Format, Terminal, csv, json,
-        table::{self, Layout, thousands},
+        table::{self, Layout},
     },
     stats::{Cell, Clock, Column, Row, WallTime},
 };

@@ -15,7 +15,7 @@ use crate::{
     capture::Capture,
     geoip::Databases,
     kernel::{Load, TEST_RUN_LENGTHS},
-    output::table::thousands,
+    number::thousands,
     replay::{self, Engine as _, Host, Kernel, Replayed},
     stats::{Counters, Snapshot},
 };

@@ -37,7 +37,8 @@ use crate::{
     http::Bound,
     kernel::{self, Attached, Filter, Instance, Logger, PinsWatch, Reports},
     memory,
-    output::{self, Terminal, live, table::thousands},
+    number::thousands,
+    output::{self, Terminal, live},
     stats::{Snapshot, Status, Totals},
 };
 

@@ -25,9 +25,10 @@ use crate::{
     },
     explain::{Explainer, Explanation, Matched, Part},
     kernel::Filter,
+    number::thousands,
     output::{
         self, Format, Terminal, csv, escape, json,
-        table::{self, Layout, thousands},
+        table::{self, Layout},
     },
     replay,
     stats::{Cell, Column, Row, WallTime},

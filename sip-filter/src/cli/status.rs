@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Global, complain};
 use crate::{
     kernel::{self, Filter},
-    output::{self, Format, csv, json, table},
+    output::{self, Format, csv, json, status},
     stats::{Condition, Status},
 };
 
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         Format::Table => {
             let mut others = kernel::instances(&global.bpffs)?;
             others.retain(|name| name != instance.name());
-            output::print(|out| table::status(out, &status, &condition, &others))
+            output::print(|out| status::lines(out, &status, &condition, &others))
         }
         Format::Json => output::print(|out| {
             let (status, condition) = (&status, &condition);

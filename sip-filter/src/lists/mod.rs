@@ -20,7 +20,7 @@ pub use configured::{configured, listed};
 pub use force::{InForce, catch_up, in_force};
 pub use state::{Added, State, Writing};
 
-use crate::{config::prefix::Prefix, output::table::thousands};
+use crate::{config::prefix::Prefix, number::thousands};
 
 /// The key of the configuration that says how much there is room for.
 pub const SIZE_KEY: &str = "sizes.lists";

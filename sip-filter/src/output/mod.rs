@@ -7,6 +7,7 @@ pub mod csv;
 pub mod escape;
 pub mod json;
 pub mod live;
+pub mod status;
 pub mod table;
 
 use std::{

@@ -14,7 +14,7 @@ use plotters::{
 };
 
 use super::layout::Figure;
-use crate::{history::OTHER, output::table::thousands};
+use crate::{history::OTHER, number::thousands};
 
 /// In pixels, before the page makes it fit.
 const SIZE: (u32, u32) = (900, 320);

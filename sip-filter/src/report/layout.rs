@@ -4,7 +4,7 @@
 use super::numbers::{Named, Numbers, Report};
 use crate::{
     history::{Counts, OTHER},
-    output::table::thousands,
+    number::thousands,
 };
 
 /// How many methods a figure tells apart, besides all others.

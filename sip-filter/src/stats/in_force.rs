@@ -8,7 +8,7 @@ use crate::{
         configuration::{BY, limit_names},
         span::Span,
     },
-    output::table::thousands,
+    number::thousands,
 };
 
 /// A limit.

@@ -9,7 +9,7 @@ use crate::{
         configuration::{Action, Origin, Rate, Set},
         span::Span,
     },
-    output::table::thousands,
+    number::thousands,
 };
 
 pub(super) const KEYS: [&str; 4] = ["rate", "per", "burst", "action"];

@@ -19,7 +19,7 @@ use crate::{
         meant::meant,
         span::Span,
     },
-    output::table::thousands,
+    number::thousands,
 };
 
 /// What most tables call the key that says what is done with a packet.

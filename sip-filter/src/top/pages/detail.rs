@@ -12,10 +12,8 @@ use ratatui::{
 use super::Palette;
 use crate::{
     events::Event,
-    output::{
-        escape,
-        table::{text, thousands},
-    },
+    number::thousands,
+    output::{escape, table::text},
     stats::{Cell, WallTime},
     top::{live::Live, state::State},
 };

@@ -11,7 +11,7 @@ use ratatui::{
 
 use super::{Palette, put, width};
 use crate::{
-    output::table::thousands,
+    number::thousands,
     stats::{Row as _, Totals},
     top::state::{Page, State},
 };
