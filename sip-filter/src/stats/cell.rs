@@ -40,15 +40,22 @@ impl Cell<'_> {
     pub const NONE: Self = Self::Text(Cow::Borrowed(""));
 
     /// Which of two cells of a column is listed first: the larger count, the later moment,
-    /// the name, address or identifier that comes first.
+    /// the name, address or identifier that comes first, and what is empty last.
     pub(super) fn listed_before(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Number(this), Self::Number(other)) => other.cmp(this),
             (Self::Time(this), Self::Time(other)) => other.cmp(this),
             (Self::Identifier(this), Self::Identifier(other)) => this.cmp(other),
-            (Self::Text(this), Self::Text(other)) => this.cmp(other),
-            (Self::List(this), Self::List(other)) => this.cmp(other),
+            (Self::Text(this), Self::Text(other)) => {
+                (this.is_empty(), this).cmp(&(other.is_empty(), other))
+            }
+            (Self::List(this), Self::List(other)) => {
+                (this.is_empty(), this).cmp(&(other.is_empty(), other))
+            }
             (Self::Address(this), Self::Address(other)) => this.cmp(other),
+            // What is not known is an empty text in a column of numbers.
+            (Self::Text(_), Self::Identifier(_)) => Ordering::Greater,
+            (Self::Identifier(_), Self::Text(_)) => Ordering::Less,
             // A column holds cells of one kind.
             _ => Ordering::Equal,
         }
@@ -74,6 +81,14 @@ impl From<String> for Cell<'_> {
 }
 
 impl Names<'_> {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Theirs(names) => names.is_empty(),
+            Self::Ours(names) => names.is_empty(),
+            Self::Of(names) | Self::Counted(names) => names.is_empty(),
+        }
+    }
+
     /// Writes them, with something between every two; `harmless` writes a name that may be anything.
     ///
     /// # Errors

@@ -241,3 +241,38 @@ impl Row for ByBehaviour {
         count!(would_drop, 0),
     ];
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::{geoip::Location, stats::tests::snapshot};
+
+    #[test]
+    fn what_is_not_known_is_listed_last() {
+        let one = &snapshot().sources[0];
+        // So many that a sort notices an order that is none.
+        let mut rows: Vec<_> = (0..200_u32)
+            .map(|n| Source {
+                source: IpAddr::from([192, 0, 2, n as u8]),
+                location: Location {
+                    country: (n % 2 == 0).then(|| format!("A{}", n * 37 % 100)),
+                    asn: (n % 3 > 0).then_some(n * 7_919 % 1_000),
+                    as_name: None,
+                },
+                tools: vec!["sipvicious".into(); (n % 2) as usize].into(),
+                ..one.clone()
+            })
+            .collect();
+        sort(&mut rows, "asn");
+        let numbers: Vec<_> = rows.iter().map(|row| row.location.asn).collect();
+        assert!(numbers[..133].is_sorted() && numbers[..133].iter().all(Option::is_some));
+        assert!(numbers[133..].iter().all(Option::is_none), "{numbers:?}");
+        sort(&mut rows, "country");
+        let known = |row: &Source| row.location.country.is_some();
+        assert!(rows[..100].iter().all(known) && !rows[100..].iter().any(known));
+        sort(&mut rows, "tools");
+        assert!(rows[..100].iter().all(|row| !row.tools.is_empty()));
+    }
+}

@@ -295,7 +295,7 @@ fn rows_are_sorted_and_ties_have_an_order() {
         ("source", [scanner, phone, noise, other]),
         ("ports", [scanner, other, phone, noise]),
         ("last_seen", [scanner, phone, noise, other]),
-        ("tools", [phone, noise, other, scanner]),
+        ("tools", [other, scanner, phone, noise]),
     ] {
         assert_eq!(sorted(column), expected, "by {column}");
     }
