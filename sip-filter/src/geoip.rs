@@ -12,7 +12,10 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use maxminddb::{Mmap, Reader};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 
 use crate::output::escape;
 
@@ -61,13 +64,41 @@ struct Record<'a> {
     /// Where an address is used elsewhere than it was given to, or nowhere.
     #[serde(borrow)]
     registered_country: Option<Country<'a>>,
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<Number>,
     autonomous_system_organization: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
 struct Country<'a> {
     iso_code: Option<&'a str>,
+}
+
+/// A number of whatever width: the specification leaves it to who writes the file how many bits that takes,
+/// and not all take 32.
+struct Number(u32);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl Visitor<'_> for Any {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of an autonomous system")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+                u32::try_from(number).map(Number).map_err(E::custom)
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Number, E> {
+                u32::try_from(number).map(Number).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
 }
 
 impl Databases {
@@ -106,7 +137,8 @@ impl Databases {
             let code = code.filter_map(|country| country.iso_code).next();
             let text = |text: &str| escape::terminal(text).into_owned();
             location.country = location.country.or_else(|| code.map(text));
-            location.asn = location.asn.or(autonomous_system_number);
+            let number = autonomous_system_number.map(|Number(number)| number);
+            location.asn = location.asn.or(number);
             let name = autonomous_system_organization;
             location.as_name = location.as_name.or_else(|| name.map(text));
         }

@@ -95,7 +95,11 @@ fn record(out: &mut Vec<u8>, known: &Known<'_>) {
         Known::System(number, name) => {
             map(out, 2);
             text(out, "autonomous_system_number");
-            number_of(out, UINT32, &number.to_be_bytes());
+            // In as few bits as it takes, which not all writers do.
+            match u16::try_from(*number) {
+                Ok(number) => number_of(out, UINT16, &number.to_be_bytes()),
+                Err(_) => number_of(out, UINT32, &number.to_be_bytes()),
+            }
             text(out, "autonomous_system_organization");
             text(out, name);
         }
