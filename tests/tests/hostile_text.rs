@@ -182,6 +182,7 @@ fn what_strangers_write_does_nothing_wherever_it_is_shown() {
         "report --html -",
         "report --format csv",
         "report --format json",
+        "history export --format csv",
         "history export --format json",
     ] {
         assert_shown(line, &filter.succeed(&format!("{line} {kept}")));

@@ -394,14 +394,15 @@ fn a_name_does_nothing_but_be_read() {
 #[test]
 fn a_name_is_no_formula_in_a_spreadsheet_and_comes_back_as_it_was() {
     const FORMULAS: [&str; 5] = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1"];
-    let lines = FORMULAS.map(|name| {
+    let names = FORMULAS.iter().chain([&HOSTILE]);
+    let lines = names.map(|name| {
         let kind = "=kind";
         let line = serde_json::json!({
             "start": "2026-06", "by": "tool", "name": name, "kind": kind, "packets": 7
         });
         format!("{line}\n")
     });
-    let history = History::new(&lines.concat());
+    let history = History::new(&lines.collect::<String>());
     let export = |history: &History, format: &str| {
         let line = ["history", "export", "--unit", "month", "--format", format];
         history.command(&line).successful().stdout
@@ -413,6 +414,10 @@ fn a_name_is_no_formula_in_a_spreadsheet_and_comes_back_as_it_was() {
             assert!(!text.contains(&format!(",{name},")), "{name}: {text}");
         }
         assert!(!text.contains(",=kind"), "{text}");
+        let is_harmful =
+            |it: char| it.is_control() && it != '\n' || "\u{202e}\u{200b}".contains(it);
+        assert!(!text.contains(is_harmful), "{text:?}");
+        assert!(text.contains("\\u{1b}]0;x\\u{7}"), "{text}");
     }
     let again = History::new(&table);
     assert_eq!(export(&again, "json"), export(&history, "json"));

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, IsTerminal as _, Read},
+    io::{self, BufReader, Read},
     path::PathBuf,
     time::Duration,
 };
@@ -30,7 +30,7 @@ use crate::{
     },
     kernel::Instance,
     number::thousands,
-    output::{self, escape},
+    output,
 };
 
 /// What was counted over months
@@ -174,13 +174,7 @@ fn import(options: &Import, global: &Global) -> Result<()> {
 
 fn export(options: &Export, global: &Global) -> Result<()> {
     let reader = Reader::open(&options.which.file(global)?)?;
-    let mut lines = exchange::lines(&reader, options.unit)?;
-    if io::stdout().is_terminal() {
-        for line in &mut lines {
-            line.name = escape::terminal(&line.name).into_owned();
-            line.kind = escape::terminal(&line.kind).into_owned();
-        }
-    }
+    let lines = exchange::lines(&reader, options.unit)?;
     output::print(|out| exchange::write(out, &lines, options.format))
 }
 

@@ -144,8 +144,7 @@ const MAX_PERIODS: i64 = 5_000;
 fn csv(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     let mut line = |figure: &str, start: &str, name: &str, value: String| {
-        let name = escape::terminal(name);
-        csv.write_record([figure, start, &escape::spreadsheet(&name), &value])
+        csv.write_record([figure, start, &escape::cell(name), &value])
     };
     line("number", "start", "name", "value".to_owned())?;
     for it in &report.periods {

@@ -199,7 +199,7 @@ fn read(mut text: impl BufRead, mut each: impl FnMut(Line) -> Result<()>) -> Res
         // What is wrong says its own line.
         let mut line = line.context("cannot read it")?;
         for name in [&mut line.name, &mut line.kind] {
-            *name = escape::from_spreadsheet(name).to_owned();
+            *name = escape::from_cell(name);
         }
         let start = line.start.clone();
         each(line).with_context(|| format!("the line of {start}"))?;
@@ -265,8 +265,8 @@ pub fn write(out: &mut dyn Write, lines: &[Line], written: Written) -> io::Resul
             for line in lines {
                 let mut line = line.clone();
                 for name in [&mut line.name, &mut line.kind] {
-                    if let Cow::Owned(marked) = escape::spreadsheet(name) {
-                        *name = marked;
+                    if let Cow::Owned(written) = escape::cell(name) {
+                        *name = written;
                     }
                 }
                 csv.serialize(line)?;

@@ -56,10 +56,10 @@ fn write_cell(out: &mut String, cell: &Cell<'_>) -> fmt::Result {
         Cell::Number(number) | Cell::Identifier(number) => {
             out.push_str(itoa::Buffer::new().format(*number));
         }
-        Cell::Text(text) => out.push_str(&escape::spreadsheet(&escape::terminal(text))),
+        Cell::Text(text) => out.push_str(&escape::cell(text)),
         Cell::List(names) => {
-            names.write(out, ";", |out, name| out.write_str(&escape::terminal(name)))?;
-            if let Cow::Owned(text) = escape::spreadsheet(out) {
+            names.write(out, ";", |out, name| out.write_str(name))?;
+            if let Cow::Owned(text) = escape::cell(out) {
                 *out = text;
             }
         }
@@ -89,8 +89,8 @@ pub fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     ])?;
     for interface in &status.interfaces {
         csv.write_record([
-            &*escape::spreadsheet(&status.instance),
-            &escape::spreadsheet(&interface.name),
+            &*escape::cell(&status.instance),
+            &escape::cell(&interface.name),
             &interface.ifindex.to_string(),
             &interface.mode,
             &status.program_id.to_string(),

@@ -23,25 +23,55 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
 }
 
 /// What a spreadsheet takes for a formula when a cell begins with it, and what marks a cell as text.
-const FORMULA: [char; 7] = ['=', '+', '-', '@', '\t', '\r', TEXT];
+const FORMULA: [char; 5] = ['=', '+', '-', '@', TEXT];
 const TEXT: char = '\'';
 
-/// For a cell of a CSV file: what a spreadsheet would compute is marked as text by an apostrophe before
-/// it (OWASP, CSV Injection). A name that begins with an apostrophe gets another one, so that
-/// [`from_spreadsheet`] finds each name again.
-pub fn spreadsheet(text: &str) -> Cow<'_, str> {
+/// For a cell of a CSV file, which is read in a terminal and opened as a spreadsheet: what [`terminal`]
+/// writes out is written out, and what would be computed is marked as text by an apostrophe before it
+/// (OWASP, CSV Injection). A name that begins with an apostrophe gets another one, so that [`from_cell`]
+/// finds each name again.
+pub fn cell(text: &str) -> Cow<'_, str> {
+    let text = terminal(text);
     match text.starts_with(FORMULA) {
         true => Cow::Owned(format!("{TEXT}{text}")),
-        false => Cow::Borrowed(text),
+        false => text,
     }
 }
 
 /// The text of such a cell.
-pub fn from_spreadsheet(cell: &str) -> &str {
-    match cell.strip_prefix(TEXT) {
+pub fn from_cell(cell: &str) -> String {
+    let mut left = match cell.strip_prefix(TEXT) {
         Some(text) if text.starts_with(FORMULA) => text,
         _ => cell,
+    };
+    let mut text = String::with_capacity(left.len());
+    while let Some(at) = left.find(BEGIN) {
+        let (before, written) = left.split_at(at);
+        text.push_str(before);
+        let (character, behind) = match read(written) {
+            Some(read) => read,
+            None => ('\\', &written[1..]),
+        };
+        text.push(character);
+        left = behind;
     }
+    text.push_str(left);
+    text
+}
+
+/// What begins a character that was written out.
+const BEGIN: &str = "\\u{";
+
+/// The character that a text begins with as [`terminal`] writes it out, and what is behind it. One that
+/// need not be written out was not.
+fn read(text: &str) -> Option<(char, &str)> {
+    let (code, behind) = text.strip_prefix(BEGIN)?.split_once('}')?;
+    let character = char::from_u32(u32::from_str_radix(code, 16).ok()?)?;
+    let is_so = is_hostile(character)
+        && character
+            .escape_unicode()
+            .eq(format!("{BEGIN}{code}}}").chars());
+    is_so.then_some((character, behind))
 }
 
 /// For the text of an element and for an attribute in quotation marks, in HTML and XML; with what
@@ -127,24 +157,29 @@ mod tests {
     }
 
     #[test]
-    fn no_cell_is_a_formula_and_each_is_found_again() {
-        for (text, cell) in [
+    fn no_cell_does_anything_and_each_is_found_again() {
+        for (text, written) in [
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "\\u{9}=1"),
             ("'=1", "''=1"),
             ("'quoted'", "''quoted'"),
             ("a=1", "a=1"),
             ("", ""),
+            ("=\u{1b}[2J\u{202e}b", "'=\\u{1b}[2J\\u{202e}b"),
+            (
+                "\\u{41}\\u{}\\u{x\\u{001b}\\u{1b",
+                "\\u{41}\\u{}\\u{x\\u{001b}\\u{1b",
+            ),
         ] {
-            assert_eq!(spreadsheet(text), cell);
-            assert_eq!(from_spreadsheet(cell), text);
+            assert_eq!(cell(text), written);
+            assert_eq!(from_cell(written), text);
         }
         // Whoever writes such text by hand marks nothing.
         for cell in ["=1", "'quoted"] {
-            assert_eq!(from_spreadsheet(cell), cell);
+            assert_eq!(from_cell(cell), cell);
         }
     }
 
