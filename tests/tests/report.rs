@@ -258,6 +258,11 @@ fn the_unit_follows_the_length_and_what_is_not_kept_is_said() {
         // A page of each can be drawn, with one period and with many.
         parsed(&history.report(&format!("{options} --html -")));
     }
+    // Of a day that has come without its hours, the day is shown.
+    let day = History::new(&format!("{HEAD}2026-06-07,port,5060,,9,0,9,0,0\n"));
+    let said = day.json("--since 2026-06-07 --until 2026-06-07");
+    assert_eq!(said["unit"], "day");
+    assert_eq!(said["periods"][0]["accesses"], 9);
     let early = history.json("--since 2026-05 --until 2026-06");
     let note = "the first day that is kept is 2026-06-01";
     assert_eq!(early["notes"][0], note);

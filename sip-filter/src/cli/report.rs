@@ -109,7 +109,10 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<()> {
         year: args.year,
         unit: args.unit,
     };
-    let span = Span::new(&asked, now, &zone).map_err(|error| Usage(error.to_string()))?;
+    let usage = |error: anyhow::Error| Usage(error.to_string());
+    Span::new(&asked, now, &zone).map_err(usage)?;
+    let first = |unit| Ok(reader.span(unit)?.map(|(first, _)| first));
+    let span = Span::kept(&asked, now, &zone, first)?;
     if span.numbers.end - span.numbers.start > MAX_PERIODS {
         bail!(Usage(format!(
             "a report has up to {MAX_PERIODS} periods; take a larger --unit, or a shorter span"

@@ -77,7 +77,16 @@ impl Span {
             }
         };
         if from >= to {
-            bail!("nothing lies between the beginning and the end: {from} is not before {to}");
+            let moment = |moment: Timestamp| {
+                let zoned = moment.to_zoned(zone.clone());
+                zoned.strftime("%Y-%m-%d %H:%M").to_string()
+            };
+            bail!(
+                "nothing lies between the beginning, {}, and the end, {}; name an earlier --since, or a \
+                 later --until",
+                moment(from),
+                moment(to)
+            );
         }
         let days = (to.as_second() - from.as_second()).div_euclid(SECONDS_OF_A_DAY);
         let unit = asked.unit.unwrap_or(match days {
@@ -106,6 +115,45 @@ impl Span {
             numbers,
             days,
         })
+    }
+
+    /// The same in units that are still kept, unless some were asked for: hours go before days do, so of
+    /// what is long ago they would say nothing. `first` says which period of a unit is the first one kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Span::new`], or when `first` does not know.
+    pub fn kept(
+        asked: &Asked,
+        now: Timestamp,
+        zone: &TimeZone,
+        first: impl Fn(Unit) -> Result<Option<Period>>,
+    ) -> Result<Self> {
+        let mut span = Self::new(asked, now, zone)?;
+        if asked.unit.is_some() {
+            return Ok(span);
+        }
+        let fits = span.unit;
+        for unit in Unit::ALL.into_iter().filter(|unit| *unit > fits) {
+            let in_unit = Asked {
+                unit: Some(unit),
+                ..*asked
+            };
+            let larger = Self::new(&in_unit, now, zone)?;
+            let Some(kept) = first(unit)? else {
+                continue;
+            };
+            // Before this one the smaller ones say nothing.
+            let begins = match first(span.unit)? {
+                Some(kept) => Period::of(unit, begin(kept, zone)?, zone).number,
+                None => larger.numbers.end,
+            };
+            let silent = larger.numbers.start..larger.numbers.end.min(begins);
+            if !silent.is_empty() && kept.number < silent.end {
+                span = larger;
+            }
+        }
+        Ok(span)
     }
 
     /// The first period and the last one.
@@ -262,5 +310,49 @@ mod tests {
             error.to_string().contains("nothing lies between"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn where_the_unit_that_fits_is_not_kept_any_more_a_larger_one_is_shown() {
+        let zone = TimeZone::UTC;
+        let now: Timestamp = "2026-11-26T22:15:30Z".parse().unwrap();
+        let period = |text: &str| Period::parse(text).unwrap();
+        let kept = [("2026-09-27T00Z", "2021-11-26", "2019-03")];
+        let new = [("2026-11-20T12Z", "2026-11-20", "2026-11")];
+        for (kept, since, until, unit) in [
+            (kept, "2026-10-01", "2026-10-01", Unit::Hour),
+            (kept, "2026-09-26", "2026-09-27", Unit::Day),
+            (kept, "2026-09-01", "2026-09-01", Unit::Day),
+            (kept, "2021-06-01", "2021-06-02", Unit::Month),
+            (kept, "2021-06", "2021-07", Unit::Month),
+            // What was never kept is in no unit.
+            (kept, "2019-02-01", "2019-02-01", Unit::Hour),
+            (new, "2026-11-20", "2026-11-20", Unit::Hour),
+            (new, "2026-11-19", "2026-11-20", Unit::Hour),
+            (new, "2026-10", "2026-11", Unit::Day),
+        ] {
+            let [(hour, day, month)] = kept;
+            let first = |unit| {
+                Ok(match unit {
+                    Unit::Minute => None,
+                    Unit::Hour => Some(period(hour)),
+                    Unit::Day => Some(period(day)),
+                    Unit::Month => Some(period(month)),
+                })
+            };
+            let asked = Asked {
+                since: Some(period(since)),
+                until: Some(period(until)),
+                ..Asked::default()
+            };
+            let span = Span::kept(&asked, now, &zone, first).unwrap();
+            assert_eq!(span.unit, unit, "{since} to {until}");
+            let asked = Asked {
+                unit: Some(Unit::Hour),
+                ..asked
+            };
+            let span = Span::kept(&asked, now, &zone, first).unwrap();
+            assert_eq!(span.unit, Unit::Hour, "{since} to {until}");
+        }
     }
 }
