@@ -66,7 +66,7 @@ fn style() -> String {
          body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; \
          padding: 0 1rem; color: var(--ink); background: var(--paper); }\n\
          h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }\n\
-         p.note, figcaption, footer { font-size: .9rem; opacity: .85; }\n\
+         p.note, figcaption, footer { font-size: .9rem; opacity: .85; } footer { margin-top: 2.5rem; }\n\
          figure { margin: 0; } figure > svg { width: 100%; height: auto; }\n\
          ul.legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }\n\
          ul.legend svg { margin-right: .35rem; }\n\
@@ -93,7 +93,11 @@ fn style() -> String {
     for (place, other) in DARK_COLOURS {
         style += &changed(COLOURS[place], other);
     }
+    // A picture of a telephone's width has no letters that can be read.
     style += "}\n\
+              @media screen and (max-width: 40rem) { figure { overflow-x: auto; } \
+              figure > svg { min-width: 40rem; } figure > svg text { font-size: 14px; } \
+              th, td { padding: .15rem .4rem; } }\n\
               @media print { body { max-width: none; margin: 0; font-size: 11pt; } \
               figure, tr { break-inside: avoid; } h2, p.note { break-after: avoid; } \
               div.numbers { overflow: visible; } \
