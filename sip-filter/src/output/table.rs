@@ -29,7 +29,7 @@ pub(crate) const PLAIN: &str = "";
 pub(crate) const BOLD: &str = "\x1b[1m";
 pub(crate) const CYAN: &str = "\x1b[36m";
 const RED: &str = "\x1b[31m";
-const YELLOW: &str = "\x1b[33m";
+const MAGENTA: &str = "\x1b[35m";
 const RESET: &str = "\x1b[0m";
 
 /// How a listing is laid out.
@@ -354,7 +354,7 @@ fn style(name: &str, cell: &Cell<'_>, terminal: Terminal) -> &'static str {
     match name {
         _ if !terminal.colour || *cell == Cell::Number(0) => PLAIN,
         "dropped" => RED,
-        "scanner" | "would_drop" => YELLOW,
+        "scanner" | "would_drop" => MAGENTA,
         _ => PLAIN,
     }
 }
