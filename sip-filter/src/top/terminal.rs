@@ -150,7 +150,8 @@ pub(super) fn wait(within: Duration) -> io::Result<Wait> {
         events: libc::POLLIN,
         revents: 0,
     };
-    let within = i32::try_from(within.as_millis()).unwrap_or(i32::MAX);
+    // Less than a millisecond is one: else the rest of each time would be asked for over and over.
+    let within = i32::try_from(within.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX);
     // SAFETY: one valid place, which outlives the call.
     if unsafe { libc::poll(&raw mut keys, 1, within) } < 0 {
         let error = io::Error::last_os_error();
