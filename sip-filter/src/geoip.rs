@@ -38,14 +38,19 @@ impl Location {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// The autonomous system: `AS64500 Example`, or as much of it as is known.
+    pub fn system(&self) -> String {
+        let number = self.asn.map(|number| format!("AS{number}"));
+        let parts = [number.as_deref(), self.as_name.as_deref()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// `NL, AS64500 Example`, or as much of it as is known.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let system = self.asn.map(|number| format!("AS{number}"));
-        let system = [system.as_deref(), self.as_name.as_deref()];
-        let system = system.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let system = self.system();
         let parts = [self.country.as_deref().unwrap_or_default(), &system];
         let parts = parts.into_iter().filter(|part| !part.is_empty());
         f.write_str(&parts.collect::<Vec<_>>().join(", "))

@@ -237,7 +237,11 @@ fn a_key_blocks_and_allows_a_source_and_asks_first() {
     // The next one, from its page, for ever.
     terminal.press(&["Down"]);
     terminal.press(&["Enter"]);
-    terminal.wait_for("its page", |screen| screen.contains("first seen"));
+    terminal.wait_for("its page", |screen| {
+        screen.contains("first seen")
+            && screen.contains("start line  OPTIONS sip:100@192.0.2.10 SIP/2.0")
+            && screen.contains("User-Agent  friendly-scanner")
+    });
     terminal.press(&["b", "e"]);
     terminal.wait_for("what was done", |screen| screen.contains(", for ever"));
     let blocked = listed("block");
@@ -293,13 +297,14 @@ fn the_terminal_is_given_back_whatever_ends_it() {
         terminal.type_line("clear; echo what was there");
         terminal.wait_for("a new start", |screen| !screen.contains("ended with"));
     };
-    let ends: [(&str, &dyn Fn()); 6] = [
+    let ends: [(&str, &dyn Fn()); 7] = [
         ("q", &|| terminal.press(&["q"])),
         ("Escape", &|| terminal.press(&["Escape"])),
         ("Ctrl-C", &|| terminal.press(&["C-c"])),
         ("SIGTERM", &|| signal(libc::SIGTERM)),
         ("SIGHUP", &|| signal(libc::SIGHUP)),
         ("SIGINT", &|| signal(libc::SIGINT)),
+        ("SIGQUIT", &|| signal(libc::SIGQUIT)),
     ];
     for (by, end) in ends {
         start(&terminal, &link, &filter);

@@ -1,7 +1,7 @@
 //! Which key sorts by which column: the letter that is a capital in the column's title.
 
 /// Each column's name and title. In no listing two of them have the same capital letter.
-const TITLES: [(&str, &str); 19] = [
+const TITLES: [(&str, &str); 20] = [
     ("source", "Source"),
     ("rate", "Rate/s"),
     ("packets", "Packets"),
@@ -13,6 +13,7 @@ const TITLES: [(&str, &str); 19] = [
     ("methods", "Methods"),
     ("tools", "Tools"),
     ("country", "countrY"),
+    ("system", "Autonomous system"),
     ("behaviours", "bEhaviours"),
     ("reasons", "reasoNs"),
     ("first_seen", "First seen"),

@@ -6,7 +6,7 @@ use super::live::Live;
 
 /// What has a page.
 pub(super) trait Listed: Row + Clone {
-    /// Whether a text, in lower case, stands in a name or an address of it.
+    /// Whether a text, in lower case, stands in a name or an address of it, or in where that is.
     fn contains(&self, text: &str) -> bool;
 }
 
@@ -19,7 +19,9 @@ impl Listed for Live {
             .chain(source.behaviours.iter().copied())
             .chain(methods)
             .chain(reasons);
-        names.any(|name| has(name, text)) || has(&source.source.to_string(), text)
+        names.any(|name| has(name, text))
+            || has(&source.source.to_string(), text)
+            || has(&source.location.to_string(), text)
     }
 }
 

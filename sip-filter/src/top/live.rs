@@ -38,7 +38,7 @@ impl Row for Live {
         count!(scanner, 3),
         count!(dropped, 2),
         count!(would_drop, 6),
-        count!(bytes, 9),
+        count!(bytes, 10),
         count!(ports, 8),
         Column {
             name: "methods",
@@ -56,18 +56,23 @@ impl Row for Live {
             cell: |row| row.source.location.country.as_deref().into(),
         },
         Column {
+            name: "system",
+            rank: 9,
+            cell: |row| row.source.location.system().into(),
+        },
+        Column {
             name: "behaviours",
             rank: 7,
             cell: |row| Cell::List(Names::Ours(&row.source.behaviours)),
         },
         Column {
             name: "reasons",
-            rank: 10,
+            rank: 11,
             cell: |row| Cell::List(Names::Of(&row.source.reasons)),
         },
         Column {
             name: "first_seen",
-            rank: 11,
+            rank: 12,
             cell: |row| Cell::Time(row.source.first_seen),
         },
         Column {

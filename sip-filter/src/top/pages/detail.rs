@@ -2,14 +2,9 @@
 
 use std::net::IpAddr;
 
-use ratatui::{
-    buffer::Buffer,
-    layout::Rect,
-    text::{Line, Span},
-    widgets::{Paragraph, Widget as _, Wrap},
-};
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::Palette;
+use super::{Palette, fit, put};
 use crate::{
     events::Event,
     number::thousands,
@@ -19,47 +14,61 @@ use crate::{
 };
 
 /// Columns of a line's name.
-const NAME: usize = 12;
+const NAME: u16 = 12;
 
+/// One thing that is known: its name, and what it is.
+type Known = (String, String, Style);
+
+/// Draws it; gives how many lines of it are below the screen.
 pub(super) fn draw(
     state: &mut State,
     source: IpAddr,
     area: Rect,
     buffer: &mut Buffer,
     palette: Palette,
-) {
-    let lines = match state.live(source) {
-        Some(live) => lines(live, state.captured.as_ref(), state.time, palette),
-        None => vec![
-            Line::styled(source.to_string(), Palette::BOLD),
-            Line::raw("is not remembered any more: others have been seen later"),
-        ],
+) -> usize {
+    let known = match state.live(source) {
+        Some(live) => known(live, state.captured.as_ref(), state.time, palette),
+        None => {
+            let gone = "not remembered any more: others have been seen later".to_owned();
+            vec![
+                ("source".to_owned(), source.to_string(), Palette::PLAIN),
+                (String::new(), gone, Palette::PLAIN),
+            ]
+        }
     };
-    state.above = state.above.min(lines.len() as u16 - 1);
-    Paragraph::new(lines)
-        .wrap(Wrap { trim: false })
-        .scroll((state.above, 0))
-        .render(area, buffer);
+    let room = area.width.saturating_sub(NAME);
+    let mut lines = Vec::new();
+    for (name, text, style) in known {
+        let mut name = Some(name);
+        for text in fit::wrapped(&escape::terminal(&text), room) {
+            lines.push((name.take().unwrap_or_default(), text, style));
+        }
+    }
+    let highest = lines.len().saturating_sub(usize::from(area.height));
+    let highest = u16::try_from(highest).unwrap_or(u16::MAX);
+    state.above = state.above.min(highest);
+    let shown = lines.iter().skip(usize::from(state.above));
+    for (line, (name, text, style)) in (0..area.height).zip(shown) {
+        put(buffer, area, area.x, line, name, Palette::BOLD);
+        put(buffer, area, area.x + NAME, line, text, *style);
+    }
+    usize::from(highest - state.above)
 }
 
-fn lines(
+fn known(
     Live { source, rate }: &Live,
     captured: Option<&Event>,
     now: WallTime,
     palette: Palette,
-) -> Vec<Line<'static>> {
-    let named = |name: &str, text: String, style| {
-        let name = Span::styled(format!("{name:NAME$}"), Palette::BOLD);
-        let text = escape::terminal(&text).into_owned();
-        Line::from(vec![name, Span::styled(text, style)])
-    };
-    let plain = |name, text| named(name, text, Palette::PLAIN);
-    let number = |name: &'static str, number| {
+) -> Vec<Known> {
+    let plain = |name: &str, text| (name.to_owned(), text, Palette::PLAIN);
+    let number = |name: &str, number| {
         let style = match number {
             0 => Palette::PLAIN,
             _ => palette.number(name),
         };
-        named(&name.replace('_', " "), thousands(number), style)
+        (name.replace('_', " "), thousands(number), style)
     };
     let counts = |counts: &[(&str, u64)]| {
         let counts = counts.iter();
@@ -72,7 +81,7 @@ fn lines(
         thousands(source.packets),
         thousands(*rate)
     );
-    let mut lines = vec![
+    let mut known = vec![
         plain("source", source.source.to_string()),
         plain("packets", packets),
         number("bytes", source.bytes),
@@ -89,17 +98,17 @@ fn lines(
     ];
     let location = source.location.to_string();
     if !location.is_empty() {
-        lines.insert(1, plain("location", location));
+        known.insert(1, plain("location", location));
     }
     if let Some(event) = captured {
         let user_agent = event.user_agent.as_deref();
-        lines.extend([
+        known.extend([
             plain("captured", moment(event.time)),
             plain("start line", event.start_line.clone()),
             plain("User-Agent", user_agent.unwrap_or("none").to_owned()),
         ]);
     }
-    lines
+    known
 }
 
 fn or_none(texts: &[impl AsRef<str>]) -> String {

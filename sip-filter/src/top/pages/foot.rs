@@ -1,19 +1,40 @@
 //! The foot of the screen: what was said or is asked, and the keys.
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Color};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Color, Style},
+};
 
-use super::{Palette, put};
+use super::{Palette, fit, put, width};
 use crate::{
     lists::List,
+    output::escape,
     top::{
         input::BLOCK,
-        state::{Dialogue, State},
+        state::{Dialogue, Page, State},
     },
 };
 
-pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer, palette: Palette) {
+/// The most lines of what was said: errors say the next step, too.
+const LINES: usize = 4;
+
+/// What was said or is asked, in one line at least.
+pub(super) struct Said {
+    pub(super) lines: Vec<String>,
+    style: Style,
+}
+
+/// What stands there, on a screen of so many columns.
+pub(super) fn said(state: &State, columns: u16, palette: Palette) -> Said {
     let (text, style) = match (&state.dialogue, &state.message) {
-        (Dialogue::Filter(_), _) => (format!("/{}_", state.filter), Palette::BOLD),
+        (Dialogue::Filter(_), _) => {
+            // Where it is being written is seen.
+            let text = format!("/{}_", escape::terminal(&state.filter));
+            let lines = vec![fit::end(&text, columns).into_owned()];
+            let style = Palette::BOLD;
+            return Said { lines, style };
+        }
         (Dialogue::Confirm(List::Allow, source), _) => {
             (format!("Allow {source} for ever?"), Palette::REVERSED)
         }
@@ -23,20 +44,56 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer, palette: Pale
         (_, Some(message)) => {
             let style = match message.is_error {
                 true => palette.of(Color::Red).patch(Palette::BOLD),
-                false => palette.of(Color::Green),
+                false => Palette::BOLD,
             };
-            (message.text.clone(), style)
+            (escape::terminal(&message.text).into_owned(), style)
         }
         (_, None) => (String::new(), Palette::PLAIN),
     };
-    put(buffer, area, area.x, 0, &text, style);
-    let keys: &[(&str, &str)] = match (&state.dialogue, state.detail) {
-        (Dialogue::Filter(_), _) => &[("Enter", "keep"), ("Esc", "as it was")],
-        (Dialogue::Confirm(List::Allow, _), _) => &[("Enter", "allow"), ("Esc", "no")],
-        (Dialogue::Confirm(List::Block, _), _) => {
+    let mut lines = fit::wrapped(&text, columns);
+    lines.truncate(LINES);
+    Said { lines, style }
+}
+
+/// Draws it, and the keys below. Where nothing was said, it says how many lines of the page are below the
+/// screen.
+pub(super) fn draw(state: &State, said: Said, more: usize, area: Rect, buffer: &mut Buffer) {
+    let Said { mut lines, style } = said;
+    if let ([line], 1..) = (lines.as_mut_slice(), more)
+        && line.is_empty()
+    {
+        *line = match more {
+            1 => "Down: 1 more line".to_owned(),
+            more => format!("Down: {more} more lines"),
+        };
+    }
+    // Of a screen that is too low the keys are left.
+    let above = usize::from(area.height).saturating_sub(1);
+    for (line, text) in (0..).zip(lines.iter().take(above)) {
+        put(buffer, area, area.x, line, text, style);
+    }
+    let line = area.height.saturating_sub(1);
+    let mut x = area.x;
+    for (key, what) in keys(state) {
+        let what = format!(" {what}");
+        // Whole, or not at all.
+        if x + width(key) + width(&what) > area.right() {
+            break;
+        }
+        x = put(buffer, area, x, line, key, Palette::BOLD);
+        x = put(buffer, area, x, line, &what, Palette::PLAIN) + 2;
+    }
+}
+
+/// The keys that do something now, and what they do.
+fn keys(state: &State) -> &'static [(&'static str, &'static str)] {
+    match (&state.dialogue, state.detail, state.page) {
+        (Dialogue::Filter(_), ..) => &[("Enter", "keep"), ("Esc", "as it was")],
+        (Dialogue::Confirm(List::Allow, _), ..) => &[("Enter", "allow"), ("Esc", "no")],
+        (Dialogue::Confirm(List::Block, _), ..) => {
             &[("Enter", "block"), ("e", "block for ever"), ("Esc", "no")]
         }
-        (_, Some(_)) => &[
+        (_, Some(_), _) => &[
             ("Esc", "back"),
             ("a", "allow"),
             ("b", "block"),
@@ -44,7 +101,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer, palette: Pale
             ("?", "help"),
             ("q", "quit"),
         ],
-        (_, None) => &[
+        (_, None, Page::Sources) => &[
             ("?", "help"),
             ("q", "quit"),
             ("/", "filter"),
@@ -54,10 +111,12 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer, palette: Pale
             ("p", "pause"),
             ("A-Z", "sort"),
         ],
-    };
-    let mut x = area.x;
-    for (key, what) in keys {
-        x = put(buffer, area, x, 1, key, Palette::BOLD);
-        x = put(buffer, area, x, 1, &format!(" {what}  "), Palette::PLAIN);
+        (_, None, Page::Methods | Page::Tools | Page::Ports) => &[
+            ("?", "help"),
+            ("q", "quit"),
+            ("/", "filter"),
+            ("p", "pause"),
+            ("A-Z", "sort"),
+        ],
     }
 }

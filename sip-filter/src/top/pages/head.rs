@@ -9,7 +9,7 @@ use ratatui::{
     widgets::{Sparkline, Widget as _},
 };
 
-use super::{Palette, put, width};
+use super::{Palette, fit, put, width};
 use crate::{
     number::thousands,
     stats::{Row as _, Totals},
@@ -72,17 +72,27 @@ fn title(state: &State, area: Rect, buffer: &mut Buffer) {
         true => "PAUSED".to_owned(),
         false => format!("every {}", state.interval),
     };
-    let behind = put(buffer, area, area.x, 0, "sip-filter ", Palette::BOLD);
-    let text = format!("{} on {on}, {}", state.instance, state.time);
-    put(buffer, area, behind, 0, &text, Palette::PLAIN);
     // What matters more than the end of a long list of interfaces.
     let style = match state.is_paused {
         true => Palette::REVERSED,
         false => Palette::PLAIN,
     };
-    let every = format!(" {every}");
     let x = area.right().saturating_sub(width(&every)).max(area.x);
     put(buffer, area, x, 0, &every, style);
+    let room = Rect {
+        width: (x - area.x).saturating_sub(1),
+        ..area
+    };
+    let behind = put(buffer, room, area.x, 0, "sip-filter ", Palette::BOLD);
+    let left = room.right().saturating_sub(behind);
+    let whose = format!("{} on {on}", state.instance);
+    // The time whole, or not at all.
+    let text = format!("{whose}, {}", state.time);
+    let text = match width(&text) <= left {
+        true => text.into(),
+        false => fit::beginning(&whose, left),
+    };
+    put(buffer, room, behind, 0, &text, Palette::PLAIN);
 }
 
 fn rate(

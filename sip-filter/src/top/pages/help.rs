@@ -2,55 +2,52 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{Palette, put};
+use super::{Palette, fit, put};
+use crate::{
+    stats::Row as _,
+    top::{keys, live::Live},
+};
 
-const KEYS: [(&str, &str); 16] = [
+/// What they are, and what words on the screen mean. All of it can be read on a screen of 60 columns
+/// and 15 lines.
+const KEYS: [(&str, &str); 14] = [
     ("1 2 3 4", "sources, methods, tools, ports"),
-    (
-        "Tab, Right",
-        "the next of them; Shift-Tab and Left the one before",
-    ),
-    (
-        "Up, Down, k, j",
-        "move the cursor; PageUp, PageDown, Home, End too",
-    ),
-    (
-        "capital letters",
-        "sort by the column that has it as a capital letter",
-    ),
+    ("Tab, Left, Right", "the next of them, the one before"),
+    ("Up, Down, k, j", "move; PageUp, PageDown, Home, End too"),
+    ("A to Z", "sort by the column with that capital;"),
     ("", "the same again turns the order round"),
-    (
-        "/",
-        "show only rows with a text: an address, a tool, a method, a rule",
-    ),
-    ("Enter", "everything about the source under the cursor"),
-    ("a", "put it into the allow list: it always passes"),
-    (
-        "b",
-        "put it into the block list: it is dropped, for an hour or for ever",
-    ),
-    ("p", "pause, go on"),
-    ("Esc", "close what is open, show all rows again, end"),
+    ("/", "only rows with a text: address, tool, rule"),
+    ("Enter", "all about the source under the cursor"),
+    ("a", "allow list: it always passes; asks first"),
+    ("b", "block list: it is dropped; asks first"),
+    ("p, Ctrl-L", "pause or go on; draw everything anew"),
+    ("Esc", "close what is open; show all rows; end"),
     ("q, Ctrl-C", "end; the filter goes on"),
-    ("Ctrl-L", "draw everything anew"),
-    ("", ""),
-    (
-        "Rate/s",
-        "packets a second since the counters were read before",
-    ),
-    ("Would drop", "passed, and met by a rule that only counts"),
+    ("Rate/s", "packets a second since the last reading"),
+    ("Would drop", "passed, but a rule that counts met them"),
 ];
 
 /// Columns of the keys.
-const WIDTH: u16 = 17;
+const WIDTH: u16 = 18;
 
 pub(super) fn draw(area: Rect, buffer: &mut Buffer) {
     let title = "sip-filter top: keys";
-    put(buffer, area, area.x, 0, title, Palette::BOLD);
-    for (line, (key, what)) in (2..).zip(KEYS) {
+    let behind = put(buffer, area, area.x, 0, title, Palette::BOLD);
+    put(buffer, area, behind, 0, "; any key: back", Palette::PLAIN);
+    // An empty line where there is room.
+    let first = 1 + u16::from(usize::from(area.height) > KEYS.len() + 1);
+    for (line, (key, what)) in (first..).zip(KEYS) {
         put(buffer, area, area.x, line, key, Palette::BOLD);
         put(buffer, area, area.x + WIDTH, line, what, Palette::PLAIN);
     }
-    let end = KEYS.len() as u16 + 3;
-    put(buffer, area, area.x, end, "Any key: back", Palette::PLAIN);
+    // There are more than a screen has room for.
+    let columns = first + KEYS.len() as u16 + 1;
+    put(buffer, area, area.x, columns, "Sources by", Palette::BOLD);
+    let titles: Vec<_> = (Live::COLUMNS.iter())
+        .map(|column| keys::title(column.name))
+        .collect();
+    let titles = fit::wrapped(&titles.join(", "), area.width.saturating_sub(WIDTH));
+    for (line, text) in (columns..).zip(titles) {
+        put(buffer, area, area.x + WIDTH, line, &text, Palette::PLAIN);
+    }
 }

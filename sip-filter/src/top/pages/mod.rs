@@ -2,6 +2,7 @@
 //! asked, a line of keys.
 
 mod detail;
+mod fit;
 mod foot;
 mod head;
 mod help;
@@ -18,10 +19,9 @@ use ratatui::{
 use crate::output::escape;
 use crate::top::state::{Dialogue, Page, State};
 
-/// Lines of the foot.
-const FOOT: u16 = 2;
-/// Fewer lines than these leave no room for anything above the page.
+/// Fewer lines than these leave no room for anything above the page, and none above that of one source.
 const LOW: u16 = 14;
+const LOW_DETAIL: u16 = 30;
 
 /// What things are written in: colours only where they are wanted (no-color.org).
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +42,12 @@ impl Palette {
         }
     }
 
-    /// What a number of the column with that name is written in: those that matter stand out.
+    /// What a number of the column with that name is written in: those that matter stand out, on dark
+    /// terminals and on light ones.
     fn number(self, name: &str) -> Style {
         match name {
             "dropped" => self.of(Color::Red),
-            "scanner" | "would_drop" => self.of(Color::Yellow),
+            "scanner" | "would_drop" => self.of(Color::Magenta),
             _ => Self::PLAIN,
         }
     }
@@ -59,23 +60,29 @@ pub(in crate::top) fn draw(frame: &mut Frame<'_>, state: &mut State, palette: Pa
     if state.dialogue == Dialogue::Help {
         return help::draw(area, buffer);
     }
-    let head = match area.height {
-        0..LOW => head::SMALL.min(area.height),
-        _ => head::WHOLE,
+    let low = match state.detail {
+        Some(_) => LOW_DETAIL,
+        None => LOW,
     };
-    let foot = FOOT.min(area.height - head);
+    let head = match area.height < low {
+        true => head::SMALL.min(area.height),
+        false => head::WHOLE,
+    };
+    let said = foot::said(state, area.width, palette);
+    let foot = (said.lines.len() as u16 + 1).min(area.height - head);
     let [above, page, below] = parts(area, head, foot);
     head::draw(state, above, buffer, palette);
-    foot::draw(state, below, buffer, palette);
     state.rows = usize::from(page.height).saturating_sub(1);
     let now = state.time;
+    let mut more = 0;
     match (state.detail, state.page) {
-        (Some(source), _) => detail::draw(state, source, page, buffer, palette),
+        (Some(source), _) => more = detail::draw(state, source, page, buffer, palette),
         (None, Page::Sources) => table::draw(&mut state.sources, now, page, buffer, palette),
         (None, Page::Methods) => table::draw(&mut state.methods, now, page, buffer, palette),
         (None, Page::Tools) => table::draw(&mut state.tools, now, page, buffer, palette),
         (None, Page::Ports) => table::draw(&mut state.ports, now, page, buffer, palette),
     }
+    foot::draw(state, said, more, below, buffer);
 }
 
 /// An area cut into its uppermost lines, those between, and its lowest ones.

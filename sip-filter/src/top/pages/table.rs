@@ -1,9 +1,9 @@
 //! A listing as a table: the header with the keys to sort by, and the rows, one of them under the
-//! cursor. Columns that do not fit go, those that tell least first.
+//! cursor. Columns that do not fit go, those in which nothing stands first, then those that tell least.
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{Palette, put, width};
+use super::{Palette, fit, put, width};
 use crate::{
     output::{escape, table::text},
     stats::{Cell, Column, Row, WallTime},
@@ -15,8 +15,8 @@ use crate::{
 
 /// Blanks between columns.
 const GAP: u16 = 2;
-/// The widest list of names, as a part of the screen.
-const LIST: u16 = 4;
+/// The widest text behind the first column, as a part of the screen.
+const TEXT: u16 = 4;
 
 pub(super) fn draw<R: Listed>(
     listing: &mut Listing<R>,
@@ -90,42 +90,53 @@ impl Drawn {
             cells.first(),
             Some(Cell::Number(_) | Cell::Identifier(_) | Cell::Time(_))
         );
-        let is_list = matches!(cells.first(), Some(Cell::List(_)));
+        let is_text = matches!(cells.first(), Some(Cell::Text(_) | Cell::List(_)));
         let mut title = keys::title(column.name).to_owned();
         title.extend(mark);
         let title_width = width(&title);
         let text = |cell: &Cell<'_>| escape::terminal(&text(cell, now)).into_owned();
-        let texts: Vec<_> = std::iter::once(title)
+        let mut texts: Vec<_> = std::iter::once(title)
             .chain(cells.iter().map(text))
             .collect();
         let widest = texts.iter().map(|text| width(text)).max().unwrap_or(0);
+        let columns = match is_text && column.rank > 0 {
+            true => widest.min(screen / TEXT).max(title_width),
+            false => widest,
+        };
+        for text in texts.iter_mut().filter(|text| width(text) > columns) {
+            *text = fit::beginning(text, columns).into_owned();
+        }
+        let is_empty = texts.iter().skip(1).all(String::is_empty);
         Self {
             name: column.name,
-            rank: column.rank,
+            rank: match is_empty && column.rank > 0 {
+                true => u8::MAX,
+                false => column.rank,
+            },
             is_sorted: mark.is_some(),
             is_right,
-            width: match is_list {
-                true => widest.min(screen / LIST).max(title_width),
-                false => widest,
-            },
+            width: columns,
             texts,
         }
     }
 }
 
-/// As many columns as there is room for: the first one and the one sorted by stay.
+/// As many columns as there is room for, those that tell most first; the first one and the one sorted by
+/// stay.
 fn fitting(mut columns: Vec<Drawn>, room: u16) -> Vec<Drawn> {
-    let taken = |columns: &[Drawn]| {
-        let widths = columns.iter().map(|column| u32::from(column.width + GAP));
-        widths.sum::<u32>().saturating_sub(GAP.into())
-    };
-    while taken(&columns) > room.into() {
-        let droppable = columns.iter().enumerate();
-        let least = droppable
-            .filter(|(_, column)| column.rank > 0 && !column.is_sorted)
-            .max_by_key(|(_, column)| column.rank);
-        let Some((at, _)) = least else { break };
-        columns.remove(at);
+    let stays = |column: &Drawn| column.rank == 0 || column.is_sorted;
+    let mut order: Vec<_> = (0..columns.len()).collect();
+    order.sort_by_key(|at| (!stays(&columns[*at]), columns[*at].rank));
+    let mut left = room.saturating_add(GAP);
+    let mut kept = vec![false; columns.len()];
+    for at in order {
+        let taken = columns[at].width.saturating_add(GAP);
+        if stays(&columns[at]) || taken <= left {
+            left = left.saturating_sub(taken);
+            kept[at] = true;
+        }
     }
+    let mut kept = kept.into_iter();
+    columns.retain(|_| kept.next().unwrap_or_default());
     columns
 }

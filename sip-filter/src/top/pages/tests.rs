@@ -10,6 +10,8 @@ use ratatui::{Terminal, backend::TestBackend};
 use super::*;
 use crate::{
     config::span::Span,
+    events::{Event, What},
+    geoip::Location,
     lists::List,
     stats::{Snapshot, Source, tests::snapshot},
     top::state::Message,
@@ -174,13 +176,39 @@ fn the_other_pages_list_what_they_are_named_after() {
     }
 }
 
+/// What was captured of a source with much to say.
+fn captured() -> Event {
+    let snapshot = snapshot();
+    Event {
+        time: snapshot.time,
+        what: What::Tool,
+        source: snapshot.sources[0].source,
+        location: Location::default(),
+        destination: IpAddr::from([192, 0, 2, 10]),
+        port: 5060,
+        method: "OPTIONS",
+        tool: None,
+        start_line: format!("OPTIONS sip:{}@192.0.2.10 SIP/2.0", "9".repeat(70)),
+        user_agent: Some("friendly-scanner".to_owned()),
+    }
+}
+
 #[test]
 fn a_source_has_a_page_with_all_that_is_known_of_it() {
-    let mut state = state(snapshot());
+    let mut one = snapshot();
+    one.sources[0].location = Location {
+        country: Some("NL".to_owned()),
+        asn: Some(64_500),
+        as_name: Some("Example".to_owned()),
+    };
+    let mut state = state(one);
     state.detail = state.source();
-    let text = screen(&mut state, 80, 24).join("\n");
+    state.captured = Some(captured());
+    let page = screen(&mut state, 80, 24);
+    let text = page.join("\n");
     for shown in [
         "source      192.0.2.7",
+        "location    NL, AS64500 Example",
         "packets     1,234,570, 0 a second",
         "dropped     1,234,570",
         "last seen   2026-11-23T05:59:58.500Z, 2s ago",
@@ -189,15 +217,88 @@ fn a_source_has_a_page_with_all_that_is_known_of_it() {
         "behaviours  none",
         "reasons     signature 1,234,570",
         "ports       4 tried",
+        "captured    2026-11-23T06:00:00.000Z, 0s ago",
+        "start line  OPTIONS\n            sip:999",
+        "\n            999999@192.0.2.10 SIP/2.0\nUser-Agent  friendly-scanner",
     ] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
+
+    // Of a lower screen the rest can be had, and is said to be there.
+    let low = screen(&mut state, 80, 15);
+    assert_eq!(low[13], "Down: 8 more lines", "{low:#?}");
+    state.move_by(7);
+    let low = screen(&mut state, 80, 15);
+    assert_eq!(low[13], "Down: 1 more line", "{low:#?}");
+    state.move_by(99);
+    let low = screen(&mut state, 80, 15);
+    assert_eq!(low[13], "", "{low:#?}");
+    assert_eq!(low[12], "User-Agent  friendly-scanner", "{low:#?}");
+    state.move_by(-1);
+    let low = screen(&mut state, 80, 15);
+    assert_eq!(low[13], "Down: 1 more line", "{low:#?}");
+
     state.detail = Some(IpAddr::from([192, 0, 2, 99]));
     let text = screen(&mut state, 80, 24).join("\n");
     assert!(
         text.contains("192.0.2.99") && text.contains("not remembered"),
         "{text}"
     );
+}
+
+#[test]
+fn a_small_screen_has_nothing_that_is_cut_off_without_a_mark() {
+    let mut many = snapshot();
+    many.interfaces = vec![many.interfaces[0].clone(); 9];
+    let mut state = state(many);
+    let narrow = screen(&mut state, 60, 15);
+    assert!(narrow[0].ends_with("… every 1s"), "{narrow:#?}");
+    assert!(narrow[14].ends_with("b block"), "{narrow:#?}");
+    state.dialogue = Dialogue::Help;
+    let help = screen(&mut state, 60, 15);
+    assert!(help[0].ends_with("any key: back"), "{help:#?}");
+    let wide = screen(&mut state, 200, 40);
+    let words = |lines: &[String]| {
+        let words = lines.iter().flat_map(|line| line.split_whitespace());
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (help, wide) = (words(&help), words(&wide));
+    assert_eq!(help, wide[..help.len()]);
+    assert_eq!(wide[help.len()..][..3], ["Sources", "by", "Source,"]);
+    state.dialogue = Dialogue::Filter(String::new());
+    state.filter = "a text that is longer than the screen is wide, and is being written".to_owned();
+    let filter = screen(&mut state, 60, 15);
+    assert!(filter[13].starts_with('…') && filter[13].ends_with("written_"));
+    state.dialogue = Dialogue::None;
+    state.filter.clear();
+    state.apply_filter();
+    let text = "error: nothing was changed: 3 addresses are more than the 2 that there is room for; \
+                raise `lists` under `[sizes]`";
+    state.message = Some(Message {
+        text: text.to_owned(),
+        is_error: true,
+    });
+    let said = screen(&mut state, 60, 15);
+    assert_eq!(said[12..14].join(" "), text, "{said:#?}");
+}
+
+#[test]
+fn columns_in_which_nothing_stands_make_room_and_long_names_are_cut_off_with_a_mark() {
+    let mut state = state(snapshot());
+    let header = |state: &mut State| screen(state, 110, 24)[7].clone();
+    assert!(!header(&mut state).contains("countrY"));
+    let mut located = snapshot();
+    for source in &mut located.sources {
+        source.location.country = Some("NL".to_owned());
+        source.location.as_name = Some("Example Hosting of many, many words".to_owned());
+    }
+    state.take(located, Instant::now());
+    let now = header(&mut state);
+    assert!(now.contains("countrY"), "{now}");
+    state.sort_by('A');
+    assert!(header(&mut state).contains("Autonomous system▼"));
+    let page = screen(&mut state, 100, 24);
+    assert!(page[8].contains("Example Hosting of many,…"), "{page:#?}");
 }
 
 #[test]
