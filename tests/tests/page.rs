@@ -1,15 +1,16 @@
 //! The page of `run --http` in a real browser: its numbers are those of `stats`, and what comes from
 //! whoever sends packets is text.
 
-use std::{os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{os::unix::fs::PermissionsExt as _, process::Command, time::Duration};
 
 use sip_filter_tests::{
-    browser::{self, Page},
+    browser::{self, Page, Scheme},
     configuration::Configuration,
     http::Client,
     messages::{CRLF_CRLF, INVITE, SIPSAK, SVMAP},
-    namespace::{Link, PHONE, SCANNER, SCANNER_IPV6, SERVER, SERVER_IPV6},
-    sip_filter::SipFilter,
+    namespace::{Folder, Link, PHONE, SCANNER, SCANNER_IPV6, SERVER, SERVER_IPV6},
+    process,
+    sip_filter::{SipFilter, binary},
 };
 
 const HERE: &str = "127.0.0.1:9060";
@@ -147,9 +148,91 @@ fn the_page_shows_what_stats_shows_and_runs_nothing_that_was_sent() {
         let ports = part(&page, "figure", "chart-ports");
         assert!(ports.contains("<title>5070: 1 packets</title>"), "{ports}");
         assert_eq!(ports.matches("<g class=\"bar\">").count(), 2, "{ports}");
+
+        looks_as_it_should(&link, "http://localhost:9060/", window, &PAGE);
     }
     running.interrupt(PATIENCE).successful();
     filter.assert_absent();
+}
+
+/// What is seen on a light screen and on a dark one: the ground, and what stands out from it.
+struct Colours {
+    light: ([u8; 3], &'static [[u8; 3]]),
+    dark: ([u8; 3], &'static [[u8; 3]]),
+    /// Of the ground alone, at both edges, in pixels.
+    margin: usize,
+}
+
+/// Text, and the bars with a tool and without.
+const PAGE: Colours = Colours {
+    light: (
+        [0xff, 0xff, 0xff],
+        &[[0x1b, 0x1f, 0x24], [0x2a, 0x6f, 0xb0], [0xd1, 0x49, 0x5b]],
+    ),
+    dark: (
+        [0x14, 0x17, 0x1a],
+        &[[0xe4, 0xe7, 0xea], [0x69, 0xa7, 0xe4], [0xf0, 0x80, 0x8d]],
+    ),
+    margin: 8,
+};
+
+/// Text, bars, and the lines behind them.
+const REPORT: Colours = Colours {
+    light: (
+        [0xff, 0xff, 0xff],
+        &[[0x11, 0x11, 0x11], [0x00, 0x72, 0xb2], [0xdd, 0xdd, 0xdd]],
+    ),
+    dark: (
+        [0x16, 0x18, 0x1c],
+        &[[0xe8, 0xe8, 0xe8], [0x4d, 0xa3, 0xdd], [0x3a, 0x3f, 0x46]],
+    ),
+    margin: 12,
+};
+
+/// It has its colours on either screen, and nothing of it reaches beyond the window.
+fn looks_as_it_should(link: &Link, url: &str, window: (u32, u32), colours: &Colours) {
+    for (scheme, (ground, others)) in [(Scheme::Light, colours.light), (Scheme::Dark, colours.dark)]
+    {
+        let what = format!("{url}, {window:?}, {scheme:?}");
+        let picture = browser::look(&link.server, url, window, scheme);
+        assert_eq!(picture.width, window.0 as usize, "{what}");
+        let seen = picture.colours();
+        for colour in others {
+            assert!(seen.contains(colour), "{what}: no {colour:x?}");
+        }
+        let width = picture.width;
+        for column in (0..colours.margin).chain(width - colours.margin..width) {
+            assert_eq!(picture.column(column), [ground].into(), "{what}: {column}");
+        }
+    }
+}
+
+#[test]
+fn a_report_is_read_on_a_telephone_and_on_a_dark_screen() {
+    let link = Link::new();
+    let folder = Folder::new();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let mut text = "start,by,name,kind,packets\n".to_owned();
+    for month in 1..=12 {
+        text += &format!("2025-{month:02},port,5060,,{}\n", month * 100_000);
+        text += &format!("2025-{month:02},method,OPTIONS,,{month}\n");
+    }
+    std::fs::write(file("text"), text).unwrap_or_else(|error| panic!("{error}"));
+    for line in [
+        format!("history import {}", file("text")),
+        format!("report --year 2025 --html {}", file("page.html")),
+    ] {
+        let mut command = Command::new(binary());
+        command
+            .args(line.split(' '))
+            .arg("--history")
+            .arg(file("h.sqlite"));
+        process::run(command, PATIENCE).successful();
+    }
+    let url = format!("file://{}", file("page.html"));
+    for window in [DESK, PHONE_SCREEN] {
+        looks_as_it_should(&link, &url, window, &REPORT);
+    }
 }
 
 #[test]
