@@ -8,13 +8,15 @@
 //! answers them and [`watch`] counts what passes. [`forged`] sends what names another's address.
 //! [`kernel`] is the program alone, without a network. [`sip_filter`] is the loader as its users
 //! start it, [`configuration`] what it is given, and [`stats`] what it says; [`http`] asks it as browsers
-//! do, [`browser`] is one, and [`prometheus`] is what asks every second. [`tmux`] is a terminal for it.
+//! do, [`browser`] is one, and [`prometheus`] is what asks every second. [`tmux`] is a terminal for it,
+//! and [`clock`] a clock that is set.
 //!
 //! Everything here panics with its cause rather than return it: there is nothing else that
 //! a test could do. Everything cleans up after itself, whatever ends the test.
 
 pub mod browser;
 pub mod capture;
+pub mod clock;
 pub mod configuration;
 pub mod corpus;
 pub mod flood;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    clock::Clock,
     namespace::{Bpffs, FILTERED, Folder, Namespace},
     process::{self, Finished, Running},
     stats::Stats,
@@ -207,9 +208,24 @@ impl<'a> SipFilter<'a> {
     ///
     /// If it fails.
     pub fn run(&self, options: &str) -> Running {
+        self.run_as(options, |_| {})
+    }
+
+    /// The same, by a clock that is set.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    pub fn run_by(&self, clock: &Clock, options: &str) -> Running {
+        self.run_as(options, |command| clock.wear(command))
+    }
+
+    fn run_as(&self, options: &str, dress: impl Fn(&mut Command)) -> Running {
         let before = self.namespace.programs(FILTERED);
         let line = format!("run -i {FILTERED} {} {options}", self.mode);
-        let mut running = Running::start(self.command(line.split_whitespace()));
+        let mut command = self.command(line.split_whitespace());
+        dress(&mut command);
+        let mut running = Running::start(command);
         running.wait_until("its program was attached", PATIENCE, |_| {
             let now = self.namespace.programs(FILTERED);
             !now.is_empty() && now != before && self.attempt("stats").status.success()

@@ -12,6 +12,7 @@ use std::{
 use rusqlite::Connection;
 use serde::Deserialize;
 use sip_filter_tests::{
+    clock::Clock,
     configuration::Configuration,
     messages::SVMAP,
     namespace::{Folder, Link, PHONE, SCANNER, SERVER},
@@ -26,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A line of `history export --format json`.
 #[derive(Clone, Debug, Deserialize)]
 struct Line {
+    start: String,
     by: String,
     name: String,
     packets: u64,
@@ -55,9 +57,12 @@ impl<'a> Kept<'a> {
 
     /// `run`, which keeps what came five times a second.
     fn run(&self, options: &str) -> Running {
+        self.filter.run(&self.options(options))
+    }
+
+    fn options(&self, others: &str) -> String {
         let file = self.file().display().to_string();
-        let line = format!("{options} --history {file} --history-interval 200ms");
-        self.filter.run(&line)
+        format!("{others} --history {file} --history-interval 200ms")
     }
 
     fn lines(&self, unit: &str) -> Vec<Line> {
@@ -74,6 +79,7 @@ impl<'a> Kept<'a> {
     fn sums(&self, unit: &str) -> BTreeMap<(String, String), [u64; 3]> {
         let mut sums = BTreeMap::new();
         for Line {
+            start: _,
             by,
             name,
             packets,
@@ -245,6 +251,41 @@ fn what_was_counted_is_kept_once_through_kills_restarts_and_new_counters() {
     kept.send(&link, 4);
     let finished = running.interrupt(PATIENCE).successful();
     assert_eq!(kept.packets(), 78 + 18, "{finished}");
+}
+
+#[test]
+fn a_clock_that_is_set_loses_nothing_and_counts_nothing_twice() {
+    let link = Link::new();
+    let kept = Kept::new(&link);
+    let clock = Clock::new();
+    let running = kept.filter.run_by(&clock, &kept.options(""));
+    let mut sent = 0;
+    for (set, (from_now, times)) in
+        (0..).zip([("+0", 1), ("-2h", 2), ("+3d", 3), ("-40d", 4), ("+0", 5)])
+    {
+        clock.set(from_now);
+        wait_until("it is known that the clock was set", || {
+            running.stderr().matches("the clock was set").count() == set
+        });
+        kept.send(&link, times);
+        sent += 3 * times as u64;
+        wait_until("what was sent is kept", || kept.packets() == sent);
+    }
+    // Each day has what came while the clock showed it: 40 days ago, today or yesterday, in three days.
+    let mut days = BTreeMap::new();
+    for line in kept.lines("day").iter().filter(|line| line.by == "total") {
+        *days.entry(line.start.clone()).or_insert(0) += line.packets;
+    }
+    let days: Vec<_> = days.into_values().collect();
+    assert_eq!(
+        (days.first(), days.last()),
+        (Some(&12), Some(&9)),
+        "{days:?}"
+    );
+    assert_eq!(days.iter().sum::<u64>(), sent);
+    let stats = kept.filter.stats();
+    kept.assert_agrees(&stats);
+    running.interrupt(PATIENCE).successful();
 }
 
 #[test]

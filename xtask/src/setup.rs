@@ -36,6 +36,9 @@ const CPP_COMPILER: [(&str, &str); 1] = [("c++", "g++")];
 /// What looks at the page, in the same form. It is large, and nothing but the page's test needs it.
 const BROWSER: [(&str, &str); 1] = [("chromium", "chromium")];
 
+/// What sets a clock for one process, in the same form.
+const CLOCK: [(&str, &str); 1] = [("faketime", "faketime")];
+
 /// The package that holds Prometheus, and promtool.
 const PROMETHEUS: &str = "prometheus";
 
@@ -48,7 +51,7 @@ pub enum Purpose {
     Run,
     /// Sending real tools' traffic through it
     Demo,
-    /// Every test: a C++ compiler, Prometheus and a browser too
+    /// Every test: a C++ compiler, Prometheus, a browser and a clock that can be set too
     Test,
 }
 
@@ -66,6 +69,7 @@ pub fn prepare(workspace: &Workspace, purpose: Purpose) -> Result<BpfRustc> {
     if purpose >= Purpose::Test {
         install_cpp_compiler();
         install_tools(&BROWSER);
+        install_tools(&CLOCK);
         unpack_prometheus(workspace);
     }
     Ok(bpf_rustc)
