@@ -5,6 +5,7 @@
 
 pub mod csv;
 pub mod escape;
+pub(crate) mod fit;
 pub mod json;
 pub mod live;
 pub mod status;

@@ -7,14 +7,16 @@ use super::{
     numbers::Report,
 };
 use crate::output::{
-    Terminal, escape,
+    Terminal, escape, fit,
     table::{self, BOLD, CYAN, PLAIN, Rendered},
 };
 
 /// The fewest and the most columns that bars take.
 const BARS: std::ops::RangeInclusive<usize> = 10..=40;
-/// How much is shown of a name, in characters.
+/// How much is shown of a name, in characters; of what stands beside one, a part of the terminal, so that
+/// there is room for numbers.
 const LONGEST: usize = 40;
+const BESIDE: usize = 4;
 /// Eighths of a column, from one to eight.
 const BLOCKS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
@@ -26,18 +28,18 @@ const BLOCKS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█
 pub fn write(out: &mut dyn Write, report: &Report, terminal: Terminal) -> io::Result<()> {
     heading(out, &layout::title(report), terminal)?;
     for line in layout::summary(report).iter().chain(&report.notes) {
-        writeln!(out, "{line}")?;
+        lines(out, line, terminal)?;
     }
     for figure in layout::figures(report) {
         writeln!(out)?;
         heading(out, &figure.title, terminal)?;
-        writeln!(out, "{}", figure.note)?;
+        lines(out, &figure.note, terminal)?;
         write!(out, "{}", bars(&figure, terminal))?;
     }
     for table in layout::tables(report) {
         writeln!(out)?;
         heading(out, &table.title, terminal)?;
-        writeln!(out, "{}", table.note)?;
+        lines(out, &table.note, terminal)?;
         write!(out, "{}", rows(&table, terminal))?;
     }
     Ok(())
@@ -51,6 +53,15 @@ fn heading(out: &mut dyn Write, text: &str, terminal: Terminal) -> io::Result<()
     writeln!(out, "{bold}{text}{end}")
 }
 
+/// A text in as many lines as it takes.
+fn lines(out: &mut dyn Write, text: &str, terminal: Terminal) -> io::Result<()> {
+    let width = u16::try_from(terminal.width).unwrap_or(u16::MAX);
+    for line in fit::wrapped(text, width) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
 /// Columns of text, the first `texts` of them aligned to the left.
 fn columns<'a>(
     head: impl Iterator<Item = &'a str>,
@@ -62,25 +73,22 @@ fn columns<'a>(
     let column = |(place, name): (usize, &str)| {
         let mut column = Rendered::new(place >= texts);
         column.push(&escape::terminal(name), bold);
+        let longest = match place {
+            0 => LONGEST,
+            _ => LONGEST.min(terminal.width / BESIDE),
+        };
+        let longest = u16::try_from(longest).unwrap_or(u16::MAX);
         for row in rows {
             let cell = row.get(place).map_or("", String::as_str);
-            column.push(&cut(&escape::terminal(cell)), PLAIN);
+            column.push(&fit::beginning(&escape::terminal(cell), longest), PLAIN);
         }
         column
     };
     head.enumerate().map(column).collect()
 }
 
-/// A cell's text; of one that would be all that a line holds, the beginning.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
 /// Leaves the columns that fit; the first one names the rows, and the second says most.
-fn fit(columns: &mut Vec<Rendered>, width: usize) {
+fn keep_fitting(columns: &mut Vec<Rendered>, width: usize) {
     while columns.len() > 2 && table::width(columns) > width {
         columns.pop();
     }
@@ -89,7 +97,7 @@ fn fit(columns: &mut Vec<Rendered>, width: usize) {
 fn rows(table: &Table, terminal: Terminal) -> String {
     let head = table.head.iter().copied();
     let mut columns = columns(head, &table.rows, table.texts, terminal);
-    fit(&mut columns, terminal.width);
+    keep_fitting(&mut columns, terminal.width);
     table::lay_out(&columns)
 }
 
@@ -101,7 +109,7 @@ fn bars(figure: &Figure, terminal: Terminal) -> String {
     let head = figure.head();
     let head = head.iter().map(String::as_str);
     let mut columns = columns(head, &figure.rows(), 1, terminal);
-    fit(
+    keep_fitting(
         &mut columns,
         terminal.width.saturating_sub(BARS.start() + 2),
     );

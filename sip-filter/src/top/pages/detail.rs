@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{Palette, fit, put};
+use super::{Palette, put};
 use crate::{
     events::Event,
     number::thousands,
-    output::{escape, table::text},
+    output::{escape, fit, table::text},
     stats::{Cell, WallTime},
     top::{live::Live, state::State},
 };

@@ -6,10 +6,13 @@ use ratatui::{
     style::{Color, Style},
 };
 
-use super::{Palette, fit, put, width};
+use super::{Palette, put};
 use crate::{
     lists::List,
-    output::escape,
+    output::{
+        escape,
+        fit::{self, width},
+    },
     top::{
         input::BLOCK,
         state::{Dialogue, Page, State},

@@ -9,9 +9,10 @@ use ratatui::{
     widgets::{Sparkline, Widget as _},
 };
 
-use super::{Palette, fit, put, width};
+use super::{Palette, put};
 use crate::{
     number::thousands,
+    output::fit::{self, width},
     stats::{Row as _, Totals},
     top::state::{Page, State},
 };

@@ -2,8 +2,9 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{Palette, fit, put};
+use super::{Palette, put};
 use crate::{
+    output::fit,
     stats::Row as _,
     top::{keys, live::Live},
 };

@@ -2,7 +2,6 @@
 //! asked, a line of keys.
 
 mod detail;
-mod fit;
 mod foot;
 mod head;
 mod help;
@@ -13,7 +12,6 @@ use ratatui::{
     buffer::Buffer,
     layout::Rect,
     style::{Color, Modifier, Style},
-    text::Line,
 };
 
 use crate::output::escape;
@@ -105,11 +103,6 @@ fn put(buffer: &mut Buffer, area: Rect, x: u16, line: u16, text: &str, style: St
     let text = escape::terminal(text);
     let (behind, _) = buffer.set_stringn(x, y, text, room, style);
     behind
-}
-
-/// How many columns a text takes.
-fn width(text: &str) -> u16 {
-    u16::try_from(Line::raw(text).width()).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

@@ -3,9 +3,13 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{Palette, fit, put, width};
+use super::{Palette, put};
 use crate::{
-    output::{escape, table::text},
+    output::{
+        escape,
+        fit::{self, width},
+        table::text,
+    },
     stats::{Cell, Column, Row, WallTime},
     top::{
         keys,

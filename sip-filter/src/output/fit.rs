@@ -2,13 +2,18 @@
 
 use std::borrow::Cow;
 
-use super::width;
+use ratatui::text::Line;
 
 /// Stands for what was cut off.
 const MARK: char = '…';
 
+/// How many columns a text takes.
+pub(crate) fn width(text: &str) -> u16 {
+    u16::try_from(Line::raw(text).width()).unwrap_or(u16::MAX)
+}
+
 /// The beginning of a text, as much of it as so many columns have room for.
-pub(super) fn beginning(text: &str, columns: u16) -> Cow<'_, str> {
+pub(crate) fn beginning(text: &str, columns: u16) -> Cow<'_, str> {
     if width(text) <= columns {
         return text.into();
     }
@@ -20,7 +25,7 @@ pub(super) fn beginning(text: &str, columns: u16) -> Cow<'_, str> {
 }
 
 /// Its end.
-pub(super) fn end(text: &str, columns: u16) -> Cow<'_, str> {
+pub(crate) fn end(text: &str, columns: u16) -> Cow<'_, str> {
     if width(text) <= columns {
         return text.into();
     }
@@ -39,7 +44,7 @@ fn takes(character: char, left: &mut u16) -> bool {
 }
 
 /// All of it in lines of so many columns, at least one, parted at blanks where there are some.
-pub(super) fn wrapped(text: &str, columns: u16) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, columns: u16) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for character in text.chars() {
