@@ -108,7 +108,11 @@ async fn routed<B>(request: &Request<B>, readings: &Readings) -> Answer {
 fn refused(status: StatusCode) -> Answer {
     match status {
         StatusCode::UNAUTHORIZED => {
-            let mut answer = text(status, "a token is asked for, as Bearer or as password\n");
+            let mut answer = text(
+                status,
+                "the token is asked for that --http-token-file or `token_file` names: send it as \
+                 `Authorization: Bearer TOKEN`, or as the password of any user\n",
+            );
             let how = HeaderValue::from_static("Basic realm=\"sip-filter\", charset=\"UTF-8\"");
             answer.headers_mut().insert(WWW_AUTHENTICATE, how);
             answer

@@ -30,6 +30,7 @@ pub(super) fn draw<R: Listed>(
     palette: Palette,
 ) {
     let (sorted_by, is_reversed) = (listing.sorted_by, listing.is_reversed);
+    let is_filtered = !listing.all().is_empty();
     let (rows, cursor) = listing.window(usize::from(area.height).saturating_sub(1));
     let mark = if is_reversed { '▲' } else { '▼' };
     let columns = R::COLUMNS.iter().map(|column| {
@@ -67,7 +68,11 @@ pub(super) fn draw<R: Listed>(
         x = x.saturating_add(column.width + GAP);
     }
     if rows.is_empty() {
-        put(buffer, area, area.x, 1, "nothing to show", Palette::PLAIN);
+        let text = match is_filtered {
+            true => "none has this text; Esc shows all",
+            false => "nothing was seen yet",
+        };
+        put(buffer, area, area.x, 1, text, Palette::PLAIN);
     }
 }
 

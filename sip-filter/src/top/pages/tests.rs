@@ -194,6 +194,19 @@ fn captured() -> Event {
 }
 
 #[test]
+fn where_nothing_is_listed_it_is_said_why() {
+    let mut state = state(snapshot());
+    state.filter = "no such text".to_owned();
+    state.apply_filter();
+    let line = |state: &mut State| screen(state, 80, 24)[8].clone();
+    assert_eq!(line(&mut state), "none has this text; Esc shows all");
+    let mut none = snapshot();
+    none.sources.clear();
+    state.take(none, Instant::now());
+    assert_eq!(line(&mut state), "nothing was seen yet");
+}
+
+#[test]
 fn a_source_has_a_page_with_all_that_is_known_of_it() {
     let mut one = snapshot();
     one.sources[0].location = Location {
