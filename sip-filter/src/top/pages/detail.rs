@@ -16,6 +16,9 @@ use crate::{
 /// Columns of a line's name.
 const NAME: u16 = 12;
 
+/// Of a source without an event.
+const NOTHING: &str = "nothing: that is done where a tool or a behaviour is new, or a block";
+
 /// One thing that is known: its name, and what it is.
 type Known = (String, String, Style);
 
@@ -100,13 +103,16 @@ fn known(
     if !location.is_empty() {
         known.insert(1, plain("location", location));
     }
-    if let Some(event) = captured {
-        let user_agent = event.user_agent.as_deref();
-        known.extend([
-            plain("captured", moment(event.time)),
-            plain("start line", event.start_line.clone()),
-            plain("User-Agent", user_agent.unwrap_or("none").to_owned()),
-        ]);
+    match captured {
+        Some(event) => {
+            let user_agent = event.user_agent.as_deref();
+            known.extend([
+                plain("captured", moment(event.time)),
+                plain("start line", event.start_line.clone()),
+                plain("User-Agent", user_agent.unwrap_or("none").to_owned()),
+            ]);
+        }
+        None => known.push(plain("captured", NOTHING.to_owned())),
     }
     known
 }

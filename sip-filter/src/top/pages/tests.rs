@@ -216,6 +216,8 @@ fn a_source_has_a_page_with_all_that_is_known_of_it() {
     };
     let mut state = state(one);
     state.detail = state.source();
+    let text = screen(&mut state, 80, 24).join("\n");
+    assert!(text.contains("captured    nothing: "), "{text}");
     state.captured = Some(captured());
     let page = screen(&mut state, 80, 24);
     let text = page.join("\n");
