@@ -17,7 +17,7 @@ use serde::{
     de::{self, Visitor},
 };
 
-use crate::output::escape;
+use crate::escape;
 
 /// What is known of an address. Text is harmless wherever it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -19,6 +19,7 @@ mod access;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod escape;
 pub mod events;
 pub mod explain;
 pub mod geoip;

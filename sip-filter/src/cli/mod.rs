@@ -42,7 +42,7 @@ use std::{
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::{config::file::Mistakes, kernel::Instance, output::escape};
+use crate::{config::file::Mistakes, escape, kernel::Instance};
 
 /// Exit status of a command that was used as it cannot be.
 const WRONG_USAGE: u8 = 2;

@@ -12,11 +12,12 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{Global, Usage, geoip::GeoipOptions, history::Which};
 use crate::{
     config::keep::Keep,
+    escape,
     history::{
         period::{Period, Unit},
         read::Reader,
     },
-    output::{self, Format, Terminal, escape, json},
+    output::{self, Format, Terminal, json},
     report::{
         html,
         numbers::{Report, Wanted},

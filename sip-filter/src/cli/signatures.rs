@@ -23,11 +23,12 @@ use crate::{
         configuration::Configuration,
         signatures::{Signature, Signatures},
     },
+    escape,
     explain::{Explainer, Explanation, Matched, Part},
     kernel::Filter,
     number::thousands,
     output::{
-        self, Format, Terminal, csv, escape, json,
+        self, Format, Terminal, csv, json,
         table::{self, Layout},
     },
     replay,

@@ -23,9 +23,9 @@ use sip_filter_common::{
 
 use crate::{
     config::signatures::tool_name,
+    escape,
     geoip::{Databases, Location},
     kernel::Filter,
-    output::escape,
     stats::{Clock, WallTime},
 };
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sip_filter_common::abi;
 
-use crate::output::escape;
+use crate::escape;
 
 /// The bytes of the packet that are reported.
 pub(super) fn bytes(report: &abi::Event) -> Vec<u8> {

@@ -21,7 +21,7 @@ use super::{
     read::Reader,
     write::Writer,
 };
-use crate::output::{escape, json};
+use crate::{escape, output::json};
 
 /// The longest name, in bytes.
 const MAX_NAME: usize = 100;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::ports::Ports,
-    output::escape,
+    escape,
     stats::{
         Attachment, ByBehaviour, ByReason, Events, Fill, Method, Port, Snapshot, Tool, Totals,
     },

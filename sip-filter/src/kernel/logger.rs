@@ -15,7 +15,7 @@ use sip_filter_common::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::{config::signatures::tool_name, output::escape};
+use crate::{config::signatures::tool_name, escape};
 
 /// The verdicts that the program logs, on their way to the `log` crate.
 pub struct Logger(EbpfLogger<Words>);

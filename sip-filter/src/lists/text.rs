@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use jiff::Timestamp;
 
 use super::{Entry, List, NewEntry};
-use crate::{config::prefix::Prefix, output::escape, stats::WallTime};
+use crate::{config::prefix::Prefix, escape, stats::WallTime};
 
 /// What a comment begins with that says when an entry expires.
 const UNTIL: &str = "until ";

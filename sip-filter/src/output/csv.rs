@@ -8,7 +8,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::escape;
+use crate::escape;
 use crate::stats::{Cell, Row, Section, Snapshot, Status};
 
 /// One section of a snapshot.

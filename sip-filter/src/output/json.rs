@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 use serde_json::{Serializer, ser::Formatter};
 
-use super::escape;
+use crate::escape;
 use crate::stats::{
     ByBehaviour, ByReason, Interface, Method, Port, Section, Snapshot, Source, Tool, Totals,
     WallTime,

@@ -4,7 +4,6 @@
 //! one way to standard output, but for the screen of [`top`](crate::top).
 
 pub mod csv;
-pub mod escape;
 pub(crate) mod fit;
 pub mod json;
 pub mod live;

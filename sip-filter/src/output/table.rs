@@ -10,8 +10,9 @@ use std::{
 
 use sip_filter_common::verdict::Reason;
 
-use super::{Terminal, escape};
+use super::Terminal;
 use crate::{
+    escape,
     number::{thousands, write_thousands},
     stats::{Cell, Column, PACKETS, Row, Section, Snapshot, Totals, WallTime},
 };

@@ -11,7 +11,7 @@ use super::{
     layout::{self, Figure, Table},
     numbers::Report,
 };
-use crate::output::escape::html as escaped;
+use crate::escape::html as escaped;
 
 /// For dark screens: of text, of the background, of lines, and of those parts that would not be seen.
 const DARK_INK: &str = "#e8e8e8";

@@ -6,9 +6,12 @@ use super::{
     layout::{self, Figure, Table},
     numbers::Report,
 };
-use crate::output::{
-    Terminal, escape, fit,
-    table::{self, BOLD, CYAN, PLAIN, Rendered},
+use crate::{
+    escape,
+    output::{
+        Terminal, fit,
+        table::{self, BOLD, CYAN, PLAIN, Rendered},
+    },
 };
 
 /// The fewest and the most columns that bars take.

@@ -6,9 +6,10 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{Palette, put};
 use crate::{
+    escape,
     events::Event,
     number::thousands,
-    output::{escape, fit, table::text},
+    output::{fit, table::text},
     stats::{Cell, WallTime},
     top::{live::Live, state::State},
 };

@@ -8,11 +8,9 @@ use ratatui::{
 
 use super::{Palette, put};
 use crate::{
+    escape,
     lists::List,
-    output::{
-        escape,
-        fit::{self, width},
-    },
+    output::fit::{self, width},
     top::{
         input::BLOCK,
         state::{Dialogue, Page, State},

@@ -14,7 +14,7 @@ use ratatui::{
     style::{Color, Modifier, Style},
 };
 
-use crate::output::escape;
+use crate::escape;
 use crate::top::state::{Dialogue, Page, State};
 
 /// Fewer lines than these leave no room for anything above the page, and none above that of one source.

@@ -5,8 +5,8 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use super::{Palette, put};
 use crate::{
+    escape,
     output::{
-        escape,
         fit::{self, width},
         table::text,
     },
