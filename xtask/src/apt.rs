@@ -2,7 +2,7 @@
 //! another one gone is refused, and left to the user.
 
 use std::{
-    fs, io,
+    fs, io, mem,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Once,
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{command, privilege};
+use crate::{ci, command, privilege};
 
 /// The lists are refreshed before the first question to them, and not again.
 static REFRESHED: Once = Once::new();
@@ -37,11 +37,9 @@ impl Apt {
     pub fn install(&self, packages: &[&str]) -> Result<()> {
         self.refresh();
         eprintln!("setup: installing {}", packages.join(" "));
-        self.apt_get(
-            &["install", "-y", "--no-install-recommends", "--no-remove"],
-            packages,
-        )
-        .with_context(|| format!("cannot install {}", packages.join(" ")))
+        let install = ["install", "-y", "--no-install-recommends", "--no-remove"];
+        self.fetch(|| self.apt_get(&install, packages))
+            .with_context(|| format!("cannot install {}", packages.join(" ")))
     }
 
     /// Downloads a package into the folder, and installs nothing.
@@ -55,7 +53,7 @@ impl Apt {
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(io::stderr());
-        command::run(&mut apt_get)?;
+        self.fetch(|| command::run(&mut apt_get))?;
         let mut found = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
         found
             .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
@@ -63,14 +61,27 @@ impl Apt {
     }
 
     fn refresh(&self) {
-        REFRESHED.call_once(|| {
-            eprintln!("setup: refreshing the package lists");
-            // One broken source fails the whole update while the others still serve what is
-            // needed, so the install is the one to judge.
-            if let Err(error) = self.apt_get(&["update"], &[]) {
-                eprintln!("setup: {error:#}; going on with the lists that are there");
+        REFRESHED.call_once(|| self.update());
+    }
+
+    fn update(&self) {
+        eprintln!("setup: refreshing the package lists");
+        // One broken source fails the whole update while the others still serve what is
+        // needed, so the install is the one to judge.
+        if let Err(error) = self.apt_get(&["update"], &[]) {
+            eprintln!("setup: {error:#}; going on with the lists that are there");
+        }
+    }
+
+    /// Where it is tried again, then with new lists: those that are there may be the reason.
+    fn fetch(&self, mut work: impl FnMut() -> Result<()>) -> Result<()> {
+        let mut is_again = false;
+        ci::fetch("setup", || {
+            if mem::replace(&mut is_again, true) {
+                self.update();
             }
-        });
+            work()
+        })
     }
 
     fn apt_get(&self, verb: &[&str], packages: &[&str]) -> Result<()> {

@@ -2,7 +2,7 @@
 //! and runs. Says one line for each thing it does and nothing when all is there, does nothing
 //! twice, and installs what only this project needs into the checkout, never over a user's own.
 
-use std::{env, fs, io, process::Command};
+use std::{fs, io, process::Command};
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
@@ -183,20 +183,6 @@ fn install_tools(tools: &[(&str, &str)]) {
             tools.join(", "),
             packages.join(" ")
         );
-    }
-}
-
-/// What a test needs and cannot be had is left out and named; in continuous integration that is a failure.
-pub fn or_skip<T>(what: &str, fetched: Result<T>) -> Result<Option<T>> {
-    match fetched {
-        Ok(fetched) => Ok(Some(fetched)),
-        Err(error) if env::var_os("CI").is_some_and(|value| value == "true") => {
-            Err(error.context(format!("{what} cannot be had, and nothing is skipped here")))
-        }
-        Err(error) => {
-            eprintln!("SKIPPED, {what} cannot be had: {error:#}");
-            Ok(None)
-        }
     }
 }
 

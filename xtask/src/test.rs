@@ -3,12 +3,12 @@
 //! namespaces and need root for it; compiling them does not. Last come some arbitrary bytes, and the
 //! tests on other kernels. The package is tested apart (`dist --test`): it is built anew for that.
 
-use std::{env, ffi::OsString};
+use std::ffi::OsString;
 
 use anyhow::Result;
 
 use crate::{
-    build, command, fuzz, lint, privilege,
+    build, ci, command, fuzz, lint, privilege,
     setup::{self, Purpose},
     vm,
     workspace::Workspace,
@@ -21,13 +21,12 @@ pub const LOADER_VARIABLE: &str = "SIP_FILTER_BIN";
 /// cargo runs is tested.
 pub fn all(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     privilege::require_root()?;
-    let lint = env::var_os("CI").is_some_and(|value| value == "true");
-    if lint {
+    if ci::is_here() {
         lint::formatting(workspace)?;
     }
     let bpf_rustc = setup::prepare(workspace, Purpose::Test)?;
     build::ebpf(workspace, &bpf_rustc)?;
-    if lint {
+    if ci::is_here() {
         lint::clippy(workspace)?;
     }
     build::loader(workspace, true)?;

@@ -14,10 +14,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{
-    debian::{self, Archive},
-    initramfs::{DONE, MARK, UP},
-};
+use super::initramfs::{DONE, MARK, UP};
+use crate::debian::{self, Archive};
 
 const SUITE: &str = "trixie";
 const PACKAGES: [&str; 2] = ["qemu-system-x86", "busybox-static"];

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::debian::{self, Archive};
+use crate::debian::{self, Archive};
 
 /// One for each series that a Debian release ships, from the oldest that is supported, and the
 /// newest that there is.

@@ -5,7 +5,6 @@
 //! What is fetched stays under `.tools/vm`, so that a second run fetches nothing; to fetch newer
 //! kernels, delete `.tools/vm/kernels`.
 
-mod debian;
 mod emulator;
 mod initramfs;
 mod kernel;
@@ -20,8 +19,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, builder::PossibleValuesParser};
 
 use crate::{
-    build, command,
-    setup::{self, Purpose, or_skip},
+    build, ci, command,
+    setup::{self, Purpose},
     workspace::Workspace,
 };
 use emulator::{Emulator, Run};
@@ -76,13 +75,14 @@ pub fn all(workspace: &Workspace, options: &Options) -> Result<()> {
         names.is_empty() || names.iter().any(|name| name == kernel.name)
     });
     let folder = workspace.tools().join("vm");
-    let Some(emulator) = or_skip("qemu", Emulator::fetch(&folder))? else {
+    let Some(emulator) = ci::fetch_or_skip("qemu", || Emulator::fetch(&folder))? else {
         return Ok(());
     };
     let mut fetched = Vec::new();
     for kernel in wanted {
         let what = format!("Linux {}", kernel.name);
-        fetched.extend(or_skip(&what, kernel.fetch(&folder))?.map(|image| (kernel, image)));
+        let image = ci::fetch_or_skip(&what, || kernel.fetch(&folder))?;
+        fetched.extend(image.map(|image| (kernel, image)));
     }
     if fetched.is_empty() {
         return Ok(());

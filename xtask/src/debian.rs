@@ -44,13 +44,7 @@ impl Archive {
             command::on_path("apt-get").is_some(),
             "it comes as a package of Debian, and there is no apt-get here"
         );
-        let targets = command::read(Command::new("apt-get").args([
-            "indextargets",
-            "--format",
-            "$(RELEASE) $(COMPONENT) $(SITE)",
-            "Created-By: Packages",
-        ]))?;
-        let sources = sources(&targets, suites, Path::new(KEYRING).is_file())?;
+        let sources = sources(suites)?;
         let archive = Self {
             folder: folder.to_path_buf(),
         };
@@ -66,7 +60,7 @@ impl Archive {
         make().with_context(|| format!("cannot write to {}", folder.display()))?;
         // One missing suite fails the update, and another may have what is needed.
         if let Err(error) = command::run(archive.apt("apt-get").args(["-qq", "update"])) {
-            eprintln!("vm: {error:#}; going on with the lists that are there");
+            eprintln!("setup: {error:#}; going on with the lists that are there");
         }
         Ok(archive)
     }
@@ -152,9 +146,20 @@ pub fn unpack(package: &Path, folder: &Path) -> Result<()> {
     )
 }
 
+/// The lines of a sources.list for the suites, with this machine's mirror.
+pub fn sources(suites: &[&str]) -> Result<String> {
+    let targets = command::read(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        "$(RELEASE) $(COMPONENT) $(SITE)",
+        "Created-By: Packages",
+    ]))?;
+    sources_of(&targets, suites, Path::new(KEYRING).is_file())
+}
+
 /// The lines of a sources.list, from what `apt-get indextargets` says of this machine's sources:
 /// a release, a component and a site a line.
-fn sources(targets: &str, suites: &[&str], keyring: bool) -> Result<String> {
+fn sources_of(targets: &str, suites: &[&str], keyring: bool) -> Result<String> {
     let site = |wanted: &dyn Fn(&str) -> bool| {
         targets.lines().find_map(|target| {
             let mut words = target.split(' ');
@@ -228,7 +233,7 @@ bookworm-security main https://mirror.example.org/debian-security
     fn the_mirror_is_the_one_that_this_machine_has() {
         let security = "https://mirror.example.org/debian-security";
         let main = "https://mirror.example.org/debian";
-        let there = sources(TARGETS, &["sid", "trixie-security"], false).map_err(drop);
+        let there = sources_of(TARGETS, &["sid", "trixie-security"], false).map_err(drop);
         assert_eq!(
             there,
             Ok(format!(
@@ -237,14 +242,14 @@ bookworm-security main https://mirror.example.org/debian-security
             ))
         );
         let without_security = TARGETS.replace("bookworm-security", "other");
-        let there = sources(&without_security, &["sid", "trixie-security"], true).map_err(drop);
+        let there = sources_of(&without_security, &["sid", "trixie-security"], true).map_err(drop);
         assert_eq!(
             there,
             Ok(format!(
                 "deb [target=Packages signed-by={KEYRING}] {main} sid main\n"
             ))
         );
-        assert!(sources("jammy main https://ubuntu.example.org\n", &["sid"], true).is_err());
+        assert!(sources_of("jammy main https://ubuntu.example.org\n", &["sid"], true).is_err());
     }
 
     #[test]
