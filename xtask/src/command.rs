@@ -21,6 +21,24 @@ pub fn run(command: &mut Command) -> Result<()> {
     succeeded(command, status)
 }
 
+/// Like `run`, but the command is asked to end as soon as this process has ended, whatever has ended it.
+pub fn run_tied(command: &Command) -> Result<()> {
+    let mut tied = Command::new("setpriv");
+    tied.args(["--pdeathsig", "TERM"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => tied.env(name, value),
+            None => tied.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        tied.current_dir(folder);
+    }
+    run(&mut tied)
+}
+
 /// Runs to the end and returns what the command printed on stdout.
 pub fn read(command: &mut Command) -> Result<String> {
     let output = command

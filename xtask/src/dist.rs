@@ -19,7 +19,7 @@ use clap::Args;
 
 use crate::{
     apt::Apt,
-    build, command, privilege,
+    build, cage, ci, command, debian, privilege,
     setup::{self, Purpose},
     workspace::Workspace,
 };
@@ -73,7 +73,10 @@ const OF_THE_PINS: [[&str; 2]; 2] = [
 
 /// The system that the package is tested in: the oldest Debian with long-term support that has all
 /// that maintainer scripts use.
-const TEST_SUITE: &str = "bookworm";
+const TEST_SUITES: [&str; 3] = ["bookworm", "bookworm-updates", "bookworm-security"];
+
+/// The folder in which temporary files of the test are, in memory.
+const CAGE: &str = "cage";
 
 /// The variables in which the test finds what it installs, and where.
 const PACKAGES_VARIABLE: &str = "SIP_FILTER_PACKAGES";
@@ -95,7 +98,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let bpf_rustc = setup::prepare(workspace, Purpose::Build)?;
     build::ebpf(workspace, &bpf_rustc)?;
     if options.test {
-        return test_in(&clean_root(workspace)?, workspace);
+        return test(workspace);
     }
     let dist = Dist::build(workspace)?;
     println!("{}", dist.debian(VERSION)?.display());
@@ -103,8 +106,10 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Tests the package, and an upgrade to the same under a later version.
-fn test_in(root: &Path, workspace: &Workspace) -> Result<()> {
+/// Tests the package, and an upgrade to the same under a later version, around eBPF objects that are
+/// there. What cannot be had is known before anything is built.
+pub fn test(workspace: &Workspace) -> Result<()> {
+    let root = clean_root(workspace)?;
     let dist = Dist::build(workspace)?;
     dist.tarball()?;
     let packages = [VERSION.to_owned(), format!("{VERSION}+later")]
@@ -116,13 +121,16 @@ fn test_in(root: &Path, workspace: &Workspace) -> Result<()> {
         .args(["test", "--package", "sip-filter-tests", "--test", "package"])
         .env(PACKAGES_VARIABLE, packages.join(":"))
         .env(ROOT_VARIABLE, root);
-    command::run(privilege::run_as_root(&mut cargo)?.args(["--", "--ignored"]))
+    let cage = cage::words(&dist.folder.join(CAGE))?;
+    let cargo = privilege::run_as_root_behind(&mut cargo, &cage)?;
+    command::run_tied(cargo.args(["--", "--ignored"]))
 }
 
-/// A Debian of essential packages and systemd, as a tarball; made once.
+/// A Debian of essential packages and systemd, from the mirror that this machine has, as a tarball; made
+/// once.
 fn clean_root(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.tools().join("dist");
-    let root = folder.join(format!("{TEST_SUITE}.tar"));
+    let root = folder.join(format!("{}.tar", TEST_SUITES[0]));
     if root.is_file() {
         return Ok(root);
     }
@@ -134,18 +142,21 @@ fn clean_root(workspace: &Workspace) -> Result<PathBuf> {
     }
     eprintln!("dist: making a clean Debian, which takes a minute");
     create_dir(&folder)?;
-    // Not of its name before it is whole.
+    // Not of its name before it is whole; what a run that was ended has left is written over.
     let new = folder.join("new.tar");
-    let mut mmdebstrap = privilege::as_root("mmdebstrap")?;
-    mmdebstrap
-        .args([
-            "--quiet",
-            "--variant=essential",
-            "--include=systemd",
-            TEST_SUITE,
-        ])
-        .arg(&new);
-    command::run(&mut mmdebstrap)?;
+    let cage = cage::words(&folder.join(CAGE))?;
+    ci::fetch("dist", || {
+        // Without a mirror that is known, mmdebstrap takes its own.
+        let sources = debian::sources(&TEST_SUITES).unwrap_or_default();
+        let mut command = privilege::as_root("env")?;
+        command
+            .args(&cage)
+            .args(["mmdebstrap", "--quiet", "--variant=essential"])
+            .args(["--include=systemd", TEST_SUITES[0]])
+            .arg(&new)
+            .args(sources.lines());
+        command::run(&mut command)
+    })?;
     fs::rename(&new, &root).with_context(|| format!("cannot create {}", root.display()))?;
     Ok(root)
 }

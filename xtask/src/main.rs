@@ -7,6 +7,7 @@ mod apt;
 mod bench;
 mod bpf_rustc;
 mod build;
+mod cage;
 mod ci;
 mod command;
 mod corpus;
@@ -57,7 +58,8 @@ enum Verb {
     },
     /// Check formatting and run clippy, refusing every warning
     Lint,
-    /// Run every test, those that need root and on other kernels too; under CI=true lint first
+    /// Run every test, those that need root and on other kernels too; under CI=true lint first, and
+    /// test the package
     Test {
         /// Arguments of cargo test: cargo xtask test -- svmap
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

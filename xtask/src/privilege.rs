@@ -48,9 +48,19 @@ pub fn as_root_unasked(program: &str) -> Option<Command> {
 
 /// Makes `cargo run`, `test` and `bench` start what they built as root.
 pub fn run_as_root(cargo: &mut Command) -> Result<&mut Command> {
+    run_as_root_behind(cargo, &[])
+}
+
+/// The same, with these words in front of it, and as root too.
+pub fn run_as_root_behind<'a>(cargo: &'a mut Command, words: &[String]) -> Result<&'a mut Command> {
     require_root()?;
-    if !is_root() {
-        cargo.args(["--config", r#"target."cfg(all())".runner="sudo -E""#]);
+    let sudo: &[_] = if is_root() { &[] } else { &["sudo", "-E"] };
+    let words = sudo.iter().copied().chain(words.iter().map(String::as_str));
+    // As TOML has strings.
+    let quoted: Vec<_> = words.map(|word| format!("{word:?}")).collect();
+    if !quoted.is_empty() {
+        let runner = format!(r#"target."cfg(all())".runner=[{}]"#, quoted.join(","));
+        cargo.args(["--config", &runner]);
     }
     Ok(cargo)
 }

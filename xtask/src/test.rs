@@ -1,14 +1,14 @@
 //! Runs every test of the workspace: the loader is built first and its path handed over, so
 //! that the end-to-end tests drive the binary that users get. They make their own network
-//! namespaces and need root for it; compiling them does not. Last come some arbitrary bytes, and the
-//! tests on other kernels. The package is tested apart (`dist --test`): it is built anew for that.
+//! namespaces and need root for it; compiling them does not. Then come some arbitrary bytes, in
+//! continuous integration the package, which takes minutes to build, and last the tests on other kernels.
 
 use std::ffi::OsString;
 
 use anyhow::Result;
 
 use crate::{
-    build, ci, command, fuzz, lint, privilege,
+    build, ci, command, dist, fuzz, lint, privilege,
     setup::{self, Purpose},
     vm,
     workspace::Workspace,
@@ -37,6 +37,9 @@ pub fn all(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     command::run(privilege::run_as_root(&mut cargo)?.args(arguments))?;
     if arguments.is_empty() {
         fuzz::briefly(workspace)?;
+        if ci::is_here() {
+            dist::test(workspace)?;
+        }
         vm::all(workspace, &vm::Options::default())?;
     }
     Ok(())
