@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashSet,
+    ffi::OsString,
     fs,
     path::Path,
     thread,
@@ -283,12 +284,19 @@ fn a_second_run_is_told_who_holds_the_filter_and_others_may_change_it() {
     let running = filter.run("--drop scanners");
     running.interrupt(PATIENCE).successful();
     filter.assert_absent();
-    let kept: Vec<_> = fs::read_dir(filter.state())
-        .into_iter()
-        .flatten()
-        .flatten()
-        .collect();
-    assert!(kept.is_empty(), "kept: {kept:?}");
+    assert_eq!(kept(&filter), Vec::<OsString>::new());
+    // Nor does what it has left stay where the filter is taken off.
+    filter.run("--drop scanners").kill();
+    assert!(!kept(&filter).is_empty());
+    filter.detach();
+    filter.assert_absent();
+    assert_eq!(kept(&filter), Vec::<OsString>::new());
+}
+
+/// What is in the folder of what filters were given.
+fn kept(filter: &SipFilter<'_>) -> Vec<OsString> {
+    let files = fs::read_dir(filter.state()).into_iter().flatten().flatten();
+    files.map(|file| file.file_name()).collect()
 }
 
 #[test]

@@ -452,6 +452,7 @@ fn a_flood_meets_a_whole_configuration_however_often_it_is_reloaded() {
     let filter = SipFilter::new(&link.server);
     let mut running = filter.run(&flooded.configuration.option());
     flooded.during(&filter, || {
+        let mut before = filter.stats_under_load();
         for round in 0..ROUNDS {
             flooded.say(round);
             // By either way, and by both at once.
@@ -460,6 +461,9 @@ fn a_flood_meets_a_whole_configuration_however_often_it_is_reloaded() {
                 1 => reload_by_signal(&mut running, || {}),
                 _ => reload_by_signal(&mut running, || reload_by_command(&filter)),
             }
+            let now = filter.stats_under_load();
+            now.assert_no_less_than(&before);
+            before = now;
         }
     });
     running.interrupt(PATIENCE).successful();

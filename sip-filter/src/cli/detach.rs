@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Global, Usage, complain, given::Given, named_once, turn::Turn};
+use super::{Global, Usage, complain, given::Given, hold, named_once, turn::Turn};
 use crate::{
     config::interface,
     kernel::{self, Instance, Interface},
@@ -51,6 +51,9 @@ fn detach(global: &Global, instance: &Instance, interfaces: Option<&[String]>) -
     let detached = kernel::detach(instance, interfaces)?;
     report(instance, &detached)?;
     let is_gone = !instance.dir().exists();
+    if is_gone {
+        hold::clear(&global.state, instance.name());
+    }
     let interfaces = interfaces.unwrap_or_default();
     Given::detached(&global.state, instance.name(), interfaces, is_gone)
 }

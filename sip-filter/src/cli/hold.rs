@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::stats::WallTime;
+use crate::{events::socket, stats::WallTime};
 
 /// How long to ask whoever has the lock for its name, which is written right after.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -129,6 +129,20 @@ pub(super) fn holder(state: &Path, instance: &str) -> Option<Holder> {
     toml::from_str(&text).ok()
 }
 
+/// Removes what a holder that was killed has left: its file, and the socket of its events. Of no use to
+/// anybody, they are not worth a failure.
+pub(super) fn clear(state: &Path, instance: &str) {
+    let path = path(state, instance);
+    let Ok(file) = File::open(&path) else {
+        return;
+    };
+    // While it is locked, so that nobody makes a socket there.
+    if file.try_lock().is_ok() && is_at(&file, &path) {
+        let _ = fs::remove_file(socket::path(state, instance));
+        let _ = fs::remove_file(&path);
+    }
+}
+
 fn refuse(path: &Path, instance: &str) -> Result<()> {
     let state = path.parent().unwrap_or(Path::new("/"));
     for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
@@ -202,6 +216,17 @@ mod tests {
         drop(Hold::take(&state, "another").unwrap());
         drop(hold);
         assert_eq!(holder(&state, "edge"), None);
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 0, "something stays");
+
+        let hold = Hold::take(&state, "edge").unwrap();
+        let left = [path(&state, "edge"), socket::path(&state, "edge")];
+        fs::write(&left[1], "").unwrap();
+        clear(&state, "edge");
+        assert!(left.iter().all(|path| path.exists()), "it is held");
+        drop(hold);
+        // Who is killed removes nothing.
+        fs::write(&left[0], "").unwrap();
+        clear(&state, "edge");
         assert_eq!(fs::read_dir(&state).unwrap().count(), 0, "something stays");
         drop(Hold::take(&state, "edge").unwrap());
         fs::remove_dir(&state).unwrap();
