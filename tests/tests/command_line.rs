@@ -1,7 +1,7 @@
 //! What cannot be done is refused in one line that names the cause and the way out, and
 //! nothing is attached or pinned for it.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use aya::{
     Ebpf,
@@ -149,6 +149,50 @@ fn an_interface_with_another_program_is_left_to_it() {
             "with --mode {mode}"
         );
         assert!(filter.bpffs().entries().is_empty(), "something is pinned");
+    }
+}
+
+/// Asks bash to complete the last word of each line, and writes what it would offer.
+const COMPLETE: &str = r#"
+source "$1"
+shift
+for line; do
+    read -ra COMP_WORDS <<< "$line"
+    [[ $line == *" " ]] && COMP_WORDS+=("")
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    COMPREPLY=()
+    _sip__filter sip-filter "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+    echo "${COMPREPLY[*]}"
+done
+"#;
+
+#[test]
+fn bash_completes_verbs_options_and_what_they_take() {
+    let folder = Folder::new();
+    let mut generate = Command::new(sip_filter::binary());
+    generate.arg("generate").arg(folder.path());
+    process::run(generate, PATIENCE).successful();
+    let offered = [
+        ("sip-filter st", "status stats"),
+        ("sip-filter run --mod", "--mode"),
+        ("sip-filter run --mode ", "auto native skb tcx hw"),
+        ("sip-filter stats --by so", "source"),
+        ("sip-filter block ", "add del list import export"),
+        ("sip-filter block add --tt", "--ttl"),
+        ("sip-filter attach -i e", "e"),
+    ];
+    let mut bash = Command::new("bash");
+    bash.args(["-c", COMPLETE, "bash"])
+        .arg(folder.path().join("completions/sip-filter.bash"))
+        .args(offered.map(|(line, _)| line));
+    let completed = process::run(bash, PATIENCE).successful();
+    let completed: Vec<_> = completed.stdout.lines().collect();
+    assert_eq!(completed.len(), offered.len(), "{completed:?}");
+    for ((line, offered), completed) in offered.into_iter().zip(completed) {
+        let completed: Vec<_> = completed.split(' ').collect();
+        for word in offered.split(' ') {
+            assert!(completed.contains(&word), "{line:?}: {completed:?}");
+        }
     }
 }
 

@@ -314,7 +314,12 @@ impl<'a> Dist<'a> {
     /// The manual and the completions, by the program itself.
     fn share(&self) -> Result<PathBuf> {
         let share = self.emptied("share")?;
-        command::run(Command::new(&self.program).arg("generate").arg(&share))?;
+        let mut generate = Command::new(&self.program);
+        generate
+            .arg("generate")
+            .arg(&share)
+            .env("SOURCE_DATE_EPOCH", &self.epoch);
+        command::run(&mut generate)?;
         Ok(share)
     }
 

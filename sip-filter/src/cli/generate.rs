@@ -4,18 +4,20 @@
 //! `after_help` is kept as it stands, line by line: examples are no text to be filled.
 
 use std::{
+    env,
     fs::{self, File},
     io::{BufWriter, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::{
     Man,
-    roff::{Roff, roman},
+    roff::{Roff, bold, roman},
 };
+use jiff::Timestamp;
 
 use super::Cli;
 
@@ -47,13 +49,42 @@ pub(super) fn run(args: &Args) -> Result<()> {
     command.build();
     let man = created(&args.dir.join("man8"))?;
     pages(&command, &man)?;
-    let completions = created(&args.dir.join("completions"))?;
-    let mut visible = without_hidden(Cli::command());
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut visible, PROGRAM, &completions)
-            .with_context(|| format!("cannot write the completions for {shell}"))?;
+    let folder = created(&args.dir.join("completions"))?;
+    for (shell, name) in [
+        (Shell::Bash, "sip-filter.bash"),
+        (Shell::Zsh, "_sip-filter"),
+        (Shell::Fish, "sip-filter.fish"),
+    ] {
+        let path = folder.join(name);
+        fs::write(&path, completions(shell)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// What a shell reads to complete words.
+fn completions(shell: Shell) -> Result<String> {
+    let mut visible = without_hidden(Cli::command()).mut_subcommands(without_files);
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut visible, PROGRAM, &mut text);
+    let text = String::from_utf8(text).context("completions that are no text")?;
+    // For bash, clap_complete calls a verb by one name where it is found and by another where its options
+    // stand, if the program's name has a hyphen (clap-rs/clap issue 6421).
+    let [found, listed] = ["__", "__subcmd__"].map(|hyphen| PROGRAM.replace('-', hyphen));
+    Ok(text.replace(&format!("{listed}__"), &format!("{found}__")))
+}
+
+/// The command, of whose options those alone are completed by names of files that are about files.
+fn without_files(command: Command) -> Command {
+    let hint = |argument: Arg| {
+        let takes_any =
+            argument.get_action().takes_values() && argument.get_possible_values().is_empty();
+        match argument.get_value_hint() {
+            ValueHint::Unknown if takes_any => argument.value_hint(ValueHint::Other),
+            _ => argument,
+        }
+    };
+    command.mut_args(hint).mut_subcommands(without_files)
 }
 
 fn created(dir: &Path) -> Result<PathBuf> {
@@ -84,10 +115,11 @@ fn file_name(command: &Command) -> String {
 
 fn page(command: &Command, out: &mut dyn Write) -> std::io::Result<()> {
     let source = format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).section(SECTION).source(source);
+    let man = Man::new(command.clone());
+    let man = man.section(SECTION).date(date()).source(source);
     man.render_title(out)?;
     man.render_name_section(out)?;
-    man.render_synopsis_section(out)?;
+    synopsis(command, out)?;
     man.render_description_section(out)?;
     man.render_options_section(out)?;
     if visible(command).next().is_some() {
@@ -96,7 +128,34 @@ fn page(command: &Command, out: &mut dyn Write) -> std::io::Result<()> {
     if let Some(help) = command.get_after_help() {
         notes(&help.to_string(), out)?;
     }
+    if command.get_name() != PROGRAM {
+        let mut roff = Roff::default();
+        roff.control("SH", ["SEE ALSO"]);
+        roff.text([bold(PROGRAM), roman(format!("({SECTION})"))]);
+        roff.to_writer(out)?;
+    }
     Ok(())
+}
+
+/// What is typed, as the help says it.
+fn synopsis(command: &Command, out: &mut dyn Write) -> std::io::Result<()> {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage);
+    let mut roff = Roff::default();
+    roff.control("SH", ["SYNOPSIS"]).control("nf", []);
+    for line in usage.lines() {
+        roff.text([roman(line.trim())]);
+    }
+    roff.control("fi", []);
+    roff.to_writer(out)
+}
+
+/// Today, or the day that SOURCE_DATE_EPOCH names (reproducible-builds.org), for packages.
+fn date() -> String {
+    let epoch = env::var("SOURCE_DATE_EPOCH").ok();
+    let epoch = epoch.and_then(|seconds| Timestamp::from_second(seconds.parse().ok()?).ok());
+    let date = epoch.unwrap_or_else(Timestamp::now);
+    date.strftime("%Y-%m-%d").to_string()
 }
 
 /// What stands below the options: notes, and examples under a heading of their own.
@@ -169,10 +228,7 @@ mod tests {
     #[test]
     fn completions_offer_what_the_help_shows() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            let mut text = Vec::new();
-            let mut command = without_hidden(Cli::command());
-            clap_complete::generate(shell, &mut command, PROGRAM, &mut text);
-            let text = String::from_utf8(text).unwrap();
+            let text = completions(shell).unwrap();
             for word in ["attach", "bpffs"] {
                 assert!(text.contains(word), "{shell}: {word}");
             }
