@@ -21,7 +21,7 @@ use sip_filter_tests::{
     messages::SVMAP,
     mutation::Random,
     namespace::{FILTERED, Folder, Link, SCANNER, SERVER},
-    process::{self, Running},
+    process::{self, Finished, Running},
     rounds,
     sip_filter::{self, SipFilter},
     stats::Interface,
@@ -586,6 +586,7 @@ fn whatever_a_killed_attach_or_detach_leaves_is_taken_off() {
         thread::sleep(Duration::from_millis(random.below(most) as u64));
         killed.kill();
         left += usize::from(!filter.bpffs().entries().is_empty());
+        assert_told(&link, &filter.attempt("status"));
         if round % 5 == 4 {
             // What is half done can be finished, too.
             filter.attach("--drop scanners");
@@ -596,6 +597,21 @@ fn whatever_a_killed_attach_or_detach_leaves_is_taken_off() {
     println!("{left} of the killed ones left something");
     assert!(left > 0);
     held.assert_nothing_is_left();
+}
+
+/// What `status` said is true, whatever state it has found.
+fn assert_told(link: &Link, said: &Finished) {
+    let known = ["interrupted", "is not attached"];
+    let is_known = |said: &Finished| known.iter().any(|words| said.stderr.contains(words));
+    assert!(said.status.success() || is_known(said), "{said}");
+    let told = match link.server.xdp_program(FILTERED) {
+        Some(program) if said.status.success() => format!("native, program {program})"),
+        Some(_) => format!("it is on {FILTERED}"),
+        None if said.status.success() => "nothing is filtered".to_owned(),
+        None => String::new(),
+    };
+    let said_all = format!("{}{}", said.stdout, said.stderr);
+    assert!(said_all.contains(&told), "not {told:?}: {said}");
 }
 
 /// The programs and maps of the filter that the kernel holds, on the filter's own account. A link holds

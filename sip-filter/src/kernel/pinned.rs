@@ -9,10 +9,25 @@ use aya::{
 };
 use sip_filter_common::abi::{self, Settings, map};
 
-use super::{Instance, preflight, syscall};
+use super::{Instance, attach::attached_to, preflight, syscall};
 
-/// A running filter's maps have the layout that this loader reads.
+/// A running filter's maps have the layout that this loader reads. Where attaching is not done, they say
+/// none yet.
 pub(super) fn check_version(instance: &Instance, settings: &Settings) -> Result<()> {
+    if settings.version == 0 {
+        let interfaces = instance.links()?;
+        let names = interfaces.iter().map(|pin| Ok(attached_to(pin)?.name));
+        let names = names.collect::<Result<Vec<_>>>()?;
+        let state = match names.is_empty() {
+            true => "nothing is filtered".to_owned(),
+            false => format!("it is on {}", names.join(", ")),
+        };
+        bail!(
+            "attaching the filter {} is not done, or was interrupted: {state}; attach it again, or \
+             take it off: `sip-filter detach`",
+            instance.name()
+        );
+    }
     if settings.version != abi::VERSION {
         bail!(
             "the filter {} was attached by another version of sip-filter (layout {}, not {}); \
