@@ -102,10 +102,14 @@ impl Listener {
 
 #[test]
 fn an_extension_scan_under_an_ordinary_name_is_blocked_and_calls_go_on() {
+    in_each_mode(is_blocked_and_calls_go_on);
+}
+
+fn is_blocked_and_calls_go_on(mode: &str) {
     let link = Link::new();
     let registrar = Registrar::start(&link.server, 5060);
     let _phone = tools::answer_calls(&link.server, CALLED);
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
     let configuration = Configuration::new(&format!(
         "[behaviour]\naction = \"count\"\n{ESCALATE}by = [\"behaviour\"]\n"
     ));
@@ -182,9 +186,13 @@ fn an_extension_scan_under_an_ordinary_name_is_blocked_and_calls_go_on() {
 
 #[test]
 fn a_flood_that_carries_an_allowed_trunks_address_does_not_reach_the_trunk() {
+    in_each_mode(does_not_reach_the_trunk);
+}
+
+fn does_not_reach_the_trunk(mode: &str) {
     let link = Link::new();
     let _phone = tools::answer_calls(&link.server, CALLED);
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
     let configuration = Configuration::new(&everything_drops());
     filter.attach(&configuration.option());
     filter.succeed(&format!("allow add {PHONE} --reason trunk"));
