@@ -203,7 +203,8 @@ fn open(file: &Path) -> Result<Reader<Mmap>> {
     // SAFETY: whoever changes such a file puts another one in its place; one that is cut off in place
     // ends the process, as it would end any that maps it.
     let reader = unsafe { Reader::open_mmap(file) };
-    reader.map_err(|error| anyhow!(error)).with_context(|| {
+    // Its text has its cause in it.
+    reader.map_err(|error| anyhow!("{error}")).with_context(|| {
         format!(
             "{} is no database in the MaxMind DB format that can be read",
             file.display()

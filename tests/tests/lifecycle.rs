@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     ffi::OsString,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -597,6 +597,31 @@ fn whatever_a_killed_attach_or_detach_leaves_is_taken_off() {
     println!("{left} of the killed ones left something");
     assert!(left > 0);
     held.assert_nothing_is_left();
+}
+
+#[test]
+fn what_half_a_detach_has_left_is_not_counted_on() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    filter.attach("");
+    let sent = link
+        .outside
+        .udp_socket(SCANNER)
+        .send_to(SVMAP, (SERVER, flood::PORT));
+    assert!(sent.is_ok(), "{sent:?}");
+    assert_eq!(filter.stats().totals.packets, 1);
+    // As far as a detach that was killed may have come: whatever it takes off comes in this order.
+    let is_link = |pin: &PathBuf| pin.to_string_lossy().contains("link-");
+    let entries = filter.bpffs().entries();
+    let links = entries.into_iter().filter(is_link);
+    for pin in links.chain([filter.pins().join(map::SETTINGS)]) {
+        fs::remove_file(&pin).unwrap_or_else(|error| panic!("{pin:?}: {error}"));
+    }
+    assert_told(&link, &filter.attempt("status"));
+    filter.attach("");
+    assert_eq!(filter.stats().totals.packets, 0, "it goes on with a half");
+    filter.detach();
+    filter.assert_absent();
 }
 
 /// What `status` said is true, whatever state it has found.

@@ -5,7 +5,7 @@ use std::{fs, io, os::fd::AsFd, path::Path};
 use anyhow::{Context, Result, anyhow, bail};
 use aya::programs::{links::PinnedLink, loaded_programs};
 
-use sip_filter_common::abi;
+use sip_filter_common::abi::{self, map};
 
 use super::{
     Hook, Instance, Interface, Load, Loaded, Logger, Mode, carry,
@@ -52,6 +52,10 @@ pub fn attach(
         check_place(instance, name, *ifindex, hook)?;
     }
     forget_dead_links(instance)?;
+    if !instance.map(map::SETTINGS).exists() && instance.links()?.is_empty() {
+        // What a detach that was killed has left: some maps of those that it had.
+        instance.remove()?;
+    }
     let mut notices = carry::settle(instance)?;
     let before = hooks(instance)?;
     instance.create()?;

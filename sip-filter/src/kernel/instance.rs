@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use sip_filter_common::abi::map;
 
 use super::{Hook, preflight};
 
@@ -141,7 +142,11 @@ impl Instance {
 
     /// Removes the folder and every pin in it, and the folder of all instances with the last.
     pub(super) fn remove(&self) -> Result<()> {
-        for pin in self.pins()? {
+        let mut pins = self.pins()?;
+        // First, for without settings nothing is attached to whoever looks, now or if this is killed.
+        let settings = self.map(map::SETTINGS);
+        pins.sort_by_key(|pin| *pin != settings);
+        for pin in pins {
             fs::remove_file(&pin).with_context(|| format!("cannot remove {}", pin.display()))?;
         }
         match fs::remove_dir(&self.dir) {
