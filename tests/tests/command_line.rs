@@ -132,6 +132,29 @@ fn occupy(namespace: &Namespace, interface: &str) -> Ebpf {
 }
 
 #[test]
+fn an_interface_with_another_filter_is_left_to_it_and_that_is_named() {
+    let link = Link::new();
+    let filter = SipFilter::new(&link.server);
+    filter.attach("");
+    let program = link.server.xdp_program(FILTERED);
+    let id = program.unwrap_or_default().to_string();
+    let elsewhere = SipFilter::named(&link.server, "edge");
+    for (bpffs, words) in [
+        (filter.bpffs(), ["of the filter test", "--name test"]),
+        (elsewhere.bpffs(), ["--bpffs", "--mode tcx"]),
+    ] {
+        let mut edge = link.server.command(sip_filter::binary());
+        edge.args(["attach", "-i", FILTERED, "--name", "edge", "--bpffs"])
+            .arg(bpffs.path())
+            .arg("--state")
+            .arg(elsewhere.state());
+        let refused = process::run(edge, PATIENCE);
+        assert_failed(&refused, &[FILTERED, &id, words[0], words[1]]);
+    }
+    assert_eq!(link.server.xdp_program(FILTERED), program);
+}
+
+#[test]
 fn an_interface_with_another_program_is_left_to_it() {
     let link = Link::new();
     let filter = SipFilter::new(&link.server);

@@ -10,6 +10,7 @@ use sip_filter_common::abi::{self, map};
 use super::{
     Hook, Instance, Interface, Load, Loaded, Logger, Mode, carry,
     hook::Program,
+    instance::instances,
     interface::{self, AttachedMode, XdpProgram},
     link, lists, load, preflight, privileges, syscall,
 };
@@ -306,7 +307,7 @@ fn check_place(instance: &Instance, name: &str, ifindex: u32, hook: Hook) -> Res
     }
     match hook {
         Hook::Xdp => match interface::xdp(ifindex)? {
-            Some(found) => Err(busy(name, found)),
+            Some(found) => Err(busy(instance, name, found)),
             None => Ok(()),
         },
         Hook::Tcx if interface::is_ethernet(ifindex)? => Ok(()),
@@ -317,18 +318,13 @@ fn check_place(instance: &Instance, name: &str, ifindex: u32, hook: Hook) -> Res
     }
 }
 
-fn busy(name: &str, XdpProgram { program, mode }: XdpProgram) -> anyhow::Error {
+fn busy(instance: &Instance, name: &str, found: XdpProgram) -> anyhow::Error {
+    let XdpProgram { program, mode } = found;
     let program_name = loaded_programs()
         .filter_map(Result::ok)
         .find(|info| info.id() == program)
         .and_then(|info| info.name_as_str().map(str::to_owned))
         .unwrap_or_default();
-    if program_name.starts_with(abi::PROGRAM) {
-        return anyhow!(
-            "{name} already runs XDP program {program} '{program_name}' of another instance; \
-             take it off with `sip-filter detach --all`, or name that instance with --name"
-        );
-    }
     let off = if mode == AttachedMode::Skb {
         "xdpgeneric"
     } else {
@@ -338,10 +334,36 @@ fn busy(name: &str, XdpProgram { program, mode }: XdpProgram) -> anyhow::Error {
         true => "use --mode tcx, which runs beside it",
         false => "use another interface",
     };
+    if program_name.starts_with(abi::PROGRAM) {
+        let runs = format!("{name} already runs XDP program {program} '{program_name}'");
+        return match whose(instance, program) {
+            Some(other) => anyhow!(
+                "{runs} of the filter {other}; change that with --name {other}, take it off \
+                 (sip-filter detach --name {other}), or {beside}"
+            ),
+            None => anyhow!(
+                "{runs} of a filter with pins elsewhere than in {}; name the BPF file system that \
+                 has them with --bpffs, or {beside}",
+                instance.bpffs().display()
+            ),
+        };
+    }
     anyhow!(
         "{name} already runs XDP program {program} '{program_name}'; detach that first \
          (ip link set dev {name} {off} off, or stop what attached it), or {beside}"
     )
+}
+
+/// The filter whose links lead to the program, if its pins are beside those of the instance.
+fn whose(instance: &Instance, program: u32) -> Option<String> {
+    let is_its = |name: &String| -> Result<bool> {
+        let pins = Instance::new(instance.bpffs(), name)?.links()?;
+        Ok(pins
+            .iter()
+            .any(|pin| link::look(pin).is_ok_and(|link| link.program == program)))
+    };
+    let names = instances(instance.bpffs()).ok()?;
+    names.into_iter().find(|name| is_its(name).unwrap_or(false))
 }
 
 /// Attaches to one interface and pins the link; what the operator should know, if anything.
