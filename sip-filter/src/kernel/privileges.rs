@@ -5,8 +5,9 @@ use std::{fmt, io};
 use anyhow::{Context, Result, bail};
 use caps::{CapSet, Capability, CapsHashSet};
 
-/// What loading, attaching and attaching again need. CAP_PERFMON is for the verifier, which lets a
-/// program compare packet addresses for that alone.
+/// What loading, attaching and attaching again need. CAP_PERFMON is for the verifier: without it, no
+/// program may add to a packet's address what it has read from the packet (`sanitize_ptr_alu` in
+/// kernel/bpf/verifier.c, against speculation), so none can find what is behind an IPv4 header.
 const NEEDED: [Capability; 3] = [
     Capability::CAP_BPF,
     Capability::CAP_NET_ADMIN,
