@@ -26,7 +26,7 @@ use sip_filter_tests::{
     packet::Frame,
     process::Running,
     registrar::Registrar,
-    sip_filter::{SipFilter, in_each_mode},
+    sip_filter::{MODES, SipFilter, in_each_mode},
     sipp::{Outcome, Play, Scenario},
     tools,
     watch::{Datagram, Watch},
@@ -396,11 +396,18 @@ fn attached(link: &Link) -> Xdp {
 
 #[test]
 fn two_hundred_calls_a_second_lose_nothing_with_everything_on() {
+    // One after the other: each takes a CPU for itself.
+    for mode in MODES {
+        lose_nothing(mode);
+    }
+}
+
+fn lose_nothing(mode: &str) {
     const CALLS: u32 = 2000;
     let link = Link::new();
     let listener = Listener::new(&link);
     let _phone = tools::answer_calls(&link.server, CALLED);
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
     let changes = [
         (
             "drop = []",
@@ -454,10 +461,17 @@ fn two_hundred_calls_a_second_lose_nothing_with_everything_on() {
 
 #[test]
 fn a_flood_meets_a_whole_configuration_however_often_it_is_reloaded() {
+    // One after the other: each takes a CPU for itself.
+    for mode in MODES {
+        meets_a_whole_configuration(mode);
+    }
+}
+
+fn meets_a_whole_configuration(mode: &str) {
     const ROUNDS: usize = 20;
     let flooded = Flooded::new();
     let Flooded { link, .. } = &flooded;
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
     let mut running = filter.run(&flooded.configuration.option());
     flooded.during(&filter, || {
         let mut before = filter.stats_under_load();
@@ -480,10 +494,17 @@ fn a_flood_meets_a_whole_configuration_however_often_it_is_reloaded() {
 
 #[test]
 fn a_reload_that_is_killed_leaves_one_whole_configuration_in_force() {
+    // One after the other: each takes a CPU for itself.
+    for mode in MODES {
+        leaves_one_whole_configuration(mode);
+    }
+}
+
+fn leaves_one_whole_configuration(mode: &str) {
     const ROUNDS: usize = 24;
     let flooded = Flooded::new();
     let Flooded { link, .. } = &flooded;
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
     let mut running = filter.run(&flooded.configuration.option());
     let mut random = Random::new(20);
     flooded.during(&filter, || {
@@ -571,13 +592,17 @@ fn reload_by_signal(running: &mut Running, meanwhile: impl FnOnce()) {
 
 #[test]
 fn whoever_registers_too_often_gets_what_the_rate_allows() {
+    in_each_mode(gets_what_the_rate_allows);
+}
+
+fn gets_what_the_rate_allows(mode: &str) {
     const RATE: f64 = 10.0;
     const BURST: f64 = 20.0;
     let link = Link::new();
     link.outside
         .ip(&format!("addr add {ANOTHER}/24 dev {OUTSIDE}"));
     let registrar = Registrar::start(&link.server, 5060);
-    let filter = SipFilter::new(&link.server);
+    let filter = SipFilter::in_mode(&link.server, mode);
     let configuration =
         Configuration::new("[limit.REGISTER]\nrate = 10\nper = \"1s\"\nburst = 20\n");
     filter.attach(&configuration.option());
