@@ -53,9 +53,9 @@ impl Cell<'_> {
                 (this.is_empty(), this).cmp(&(other.is_empty(), other))
             }
             (Self::Address(this), Self::Address(other)) => this.cmp(other),
-            // What is not known is an empty text in a column of numbers.
-            (Self::Text(_), Self::Identifier(_)) => Ordering::Greater,
-            (Self::Identifier(_), Self::Text(_)) => Ordering::Less,
+            // What is not known is an empty text in a column of any other kind.
+            (Self::Text(_), _) => Ordering::Greater,
+            (_, Self::Text(_)) => Ordering::Less,
             // A column holds cells of one kind.
             _ => Ordering::Equal,
         }
@@ -124,6 +124,31 @@ impl Names<'_> {
                 out.write_char('=')?;
                 out.write_str(itoa::Buffer::new().format(*packets))
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_listed_behind_every_kind_of_cell() {
+        let names = ["a", "b"];
+        for cell in [
+            Cell::Number(0),
+            Cell::Identifier(64_500),
+            Cell::from("name"),
+            Cell::List(Names::Ours(&names)),
+            Cell::Address(IpAddr::from([192, 0, 2, 1])),
+            Cell::Time(WallTime::from_ns(1)),
+        ] {
+            assert_eq!(cell.listed_before(&Cell::NONE), Ordering::Less, "{cell:?}");
+            assert_eq!(
+                Cell::NONE.listed_before(&cell),
+                Ordering::Greater,
+                "{cell:?}"
+            );
         }
     }
 }
